@@ -1,0 +1,1 @@
+"""Repository ids: one text for all spellings of one remote."""
