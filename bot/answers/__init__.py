@@ -1,0 +1,1 @@
+"""Every read that web, command line, badges and exports share."""

@@ -1,0 +1,35 @@
+"""Marks: what has to be derived again, from which instant on."""
+
+import json
+
+from bot.dora.deployments import Series
+from bot.dora.instants import Instant
+from bot.store import Writer
+
+REPOSITORY, CHANGES, CLASSIFICATION = "repository", "changes", "classification"
+
+
+def mark(writer: Writer, *, stage: str, key: str, from_at: Instant) -> None:
+    """Mark `key` dirty from `from_at` on; an earlier instant of a pending mark stays, its version rises, it is due at once."""
+    writer.execute("upsert_mark", stage=stage, key=key, from_at=from_at)
+
+
+def mark_series(writer: Writer, series: Series, *, from_at: Instant, stage: str = CHANGES) -> None:
+    """Mark a series; `CHANGES` implies its classification."""
+    mark(writer, stage=stage, key=series_key(series), from_at=from_at)
+
+
+def mark_pull_request(writer: Writer, *, repository_id: int, number: int) -> None:
+    """Mark the commits a pull request introduced, and its own flag."""
+    mark(writer, stage=REPOSITORY, key=json.dumps([repository_id, number]), from_at=0)
+
+
+def series_key(series: Series) -> str:
+    """A series as a mark's key."""
+    return json.dumps([series.service, series.env], ensure_ascii=False)
+
+
+def parse_series_key(key: str) -> Series:
+    """The series behind a mark's key."""
+    service, env = json.loads(key)
+    return Series(service=service, env=env)

@@ -1,0 +1,1 @@
+"""One folder per forge: sans-I/O webhook verification, payloads to values."""

@@ -1,0 +1,1 @@
+"""GitLab, and nothing of the others."""

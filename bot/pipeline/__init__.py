@@ -1,0 +1,1 @@
+"""Use cases: intake, mirror, derivation, catalog, backfill."""

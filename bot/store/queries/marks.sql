@@ -1,0 +1,28 @@
+-- name: upsert_mark
+-- Mark a key dirty; the earliest instant wins, the version tells a running derivation that it is late.
+INSERT INTO mark (stage, key, from_at, version, attempts, run_at, error)
+VALUES (:stage, :key, :from_at, 1, 0, 0, '')
+ON CONFLICT (stage, key) DO UPDATE
+SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at ELSE mark.from_at END,
+    version = mark.version + 1, attempts = 0, run_at = 0, error = ''
+
+-- name: due_marks
+-- What to derive next: repository before changes before classification, oldest instant first.
+SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
+ORDER BY CASE stage WHEN 'repository' THEN 0 WHEN 'changes' THEN 1 ELSE 2 END, from_at, key LIMIT :n
+
+-- name: next_mark_at
+-- When the next postponed mark is due.
+SELECT min(run_at) FROM mark
+
+-- name: count_marks
+-- How much is still to derive.
+SELECT count(*) FROM mark
+
+-- name: delete_mark
+-- A derivation is done: gone only if nothing marked it again meanwhile.
+DELETE FROM mark WHERE stage = :stage AND key = :key AND version = :version
+
+-- name: postpone_mark
+-- A derivation failed: try again later.
+UPDATE mark SET attempts = attempts + 1, run_at = :run_at, error = :error WHERE stage = :stage AND key = :key
