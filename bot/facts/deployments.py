@@ -1,0 +1,65 @@
+"""Record deployments: the newest event, by its receipt, replaces the whole object."""
+
+import json
+from hashlib import blake2b
+from typing import NamedTuple
+
+from bot.dora.deployments import Series
+from bot.dora.events import NewDeployment
+from bot.dora.instants import Instant
+from bot.facts.fetches import want_fetch
+from bot.facts.marks import mark_series
+from bot.store import Value, Writer
+
+
+class _Known(NamedTuple):
+    service: str
+    env: str
+    finished_at: Instant
+    received_at: Instant
+    receipt: int
+
+
+def series_of(new: NewDeployment) -> Series:
+    """The series a deployment belongs to: service and env compare case-insensitively."""
+    return Series(service=new.service.casefold(), env=new.env.casefold())
+
+
+def deployment_id(new: NewDeployment) -> str:
+    """The sender's id, else one derived from the content, so that the same event sent again is the same deployment."""
+    if new.id:
+        return new.id
+    series = series_of(new)
+    content = [
+        series.service, series.env, new.version, new.repository, new.commit_sha.hex() if new.commit_sha else "",
+        new.started_at, new.finished_at,
+    ]
+    return blake2b(json.dumps(content).encode(), digest_size=8).hexdigest()
+
+
+def record_deployment(writer: Writer, new: NewDeployment, *, received_at: Instant, receipt: int = 0) -> str:
+    """Record a deployment and mark its series (and the one it left) from the earlier instant on; returns its id.
+
+    `(received_at, receipt)` orders the events of one id: an older one than the known changes nothing.
+    """
+    key, series = deployment_id(new), series_of(new)
+    known = writer.fetch("deployment_known", _Known, id=key)
+    if known and (known[0].received_at, known[0].receipt) > (received_at, receipt):
+        return key
+    missing = new.commit_sha is not None and writer.fetch(
+        "repository_lacks_commit", int, name=new.repository, sha=new.commit_sha
+    )
+    row: tuple[Value, ...] = (
+        key, series.service, series.env, new.service, new.env, new.version, new.repository, new.repository_url,
+        new.commit_sha, new.started_at, new.finished_at, new.team, json.dumps(new.tags, ensure_ascii=False), new.source,
+        received_at, receipt,
+    )
+    writer.write_many("deployment", [row], on_conflict="newer")
+    if known:
+        old = Series(service=known[0].service, env=known[0].env)
+        mark_series(writer, old, from_at=known[0].finished_at)
+    mark_series(writer, series, from_at=new.finished_at)
+    for repository_id in missing or ():
+        # The push that brings this commit may have been lost: look for it.
+        want_fetch(writer, repository_id=repository_id, ref="*", now=received_at)
+    return key
