@@ -180,6 +180,9 @@ CREATE TABLE landing (              -- how a merged pull request reached its tar
     number BIGINT NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,             -- merge, squash, rebase, fast_forward; '' not known yet
     flag TEXT COLLATE "C" NOT NULL,             -- '' or why something is missing
+    merged_at BIGINT,
+    ready_at BIGINT,               -- the change to ready that the stages count from
+    approved_at BIGINT,            -- the last approval before the merge
     PRIMARY KEY (repository_id, number)
 );
 

@@ -180,6 +180,9 @@ CREATE TABLE landing (              -- how a merged pull request reached its tar
     number INTEGER NOT NULL,
     kind TEXT NOT NULL,             -- merge, squash, rebase, fast_forward; '' not known yet
     flag TEXT NOT NULL,             -- '' or why something is missing
+    merged_at INTEGER,
+    ready_at INTEGER,               -- the change to ready that the stages count from
+    approved_at INTEGER,            -- the last approval before the merge
     PRIMARY KEY (repository_id, number)
 ) STRICT, WITHOUT ROWID;
 
