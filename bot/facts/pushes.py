@@ -1,0 +1,76 @@
+"""Record pushes: the payload's own commits at once, as provisional facts, and the wish to fetch the ref that moved."""
+
+from collections.abc import Iterable, Sequence
+from struct import pack
+from typing import NamedTuple
+
+from bot.dora.commits import Commit, Sha
+from bot.dora.events import Push
+from bot.dora.instants import Instant
+from bot.facts.fetches import want_fetch
+from bot.store import Row, Writer
+
+PROVISIONAL, SHALLOW, COMPLETE = 0, 1, 2
+"""`git_commit.completeness`: a commit record is replaced whole by a more complete one, never by a lesser."""
+BODY_LIMIT = 4_000
+"""Characters kept of a commit's body: rules look for lines that tools write near its beginning."""
+
+
+class _PathId(NamedTuple):
+    path: bytes
+    id: int
+
+
+def record_pushes(writer: Writer, repository_id: int, pushes: Sequence[Push], *, now: Instant) -> None:
+    """Record pushes to one repository; the mirror's commits, with parents, replace the provisional ones later."""
+    for ref in sorted({push.ref for push in pushes}):
+        want_fetch(writer, repository_id=repository_id, ref=ref, now=now)
+    commits = {commit.sha: commit for push in pushes for commit in push.commits}
+    known = set(writer.fetch_in("known_commit_shas", lambda sha, _: sha, sorted(commits), repository_id=repository_id))
+    new = [commit for sha, commit in sorted(commits.items()) if sha not in known]
+    if not new:
+        return
+    numbers = path_ids(writer, repository_id, (path for commit in new for path in commit.paths or ()))
+    first = writer.allocate(f"commit:{repository_id}", len(new))
+    rows = [
+        commit_row(repository_id, first + i, commit, completeness=PROVISIONAL, numbers=numbers)
+        for i, commit in enumerate(new)
+    ]
+    writer.write_many("git_commit", rows, on_conflict="keep")
+
+
+def commit_row(
+    repository_id: int, n: int, commit: Commit, *, completeness: int, numbers: dict[bytes, int]
+) -> Row:
+    """A commit as a row of `git_commit`."""
+    paths = None if commit.paths is None else pack_path_ids(numbers[path] for path in commit.paths)
+    return (
+        repository_id, n, commit.sha, completeness, b"".join(commit.parents), commit.authored_at, commit.committed_at,
+        commit.author, commit.subject, commit.body[:BODY_LIMIT], paths,
+    )
+
+
+def path_ids(writer: Writer, repository_id: int, paths: Iterable[bytes]) -> dict[bytes, int]:
+    """The numbers of these paths; new ones are recorded. Call once per transaction and repository."""
+    wanted = sorted(set(paths))
+    known = {
+        row.path: row.id for row in writer.fetch_in("known_path_ids", _PathId, wanted, repository_id=repository_id)
+    }
+    new = [path for path in wanted if path not in known]
+    if new:
+        first = writer.allocate(f"path:{repository_id}", len(new))
+        rows = [(repository_id, first + i, path) for i, path in enumerate(new)]
+        writer.write_many("git_path", rows)
+        known.update((path, number) for _, number, path in rows)
+    return known
+
+
+def pack_path_ids(ids: Iterable[int]) -> bytes:
+    """Path numbers as `git_commit.paths` holds them: sorted, little-endian, 32 bits each."""
+    numbers = sorted(ids)
+    return pack(f"<{len(numbers)}I", *numbers)
+
+
+def split_shas(packed: bytes, *, size: int) -> tuple[Sha, ...]:
+    """The parents of `git_commit.parents`; `size` is the length of one sha."""
+    return tuple(packed[i : i + size] for i in range(0, len(packed), size))
