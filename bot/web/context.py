@@ -7,9 +7,11 @@ from aiohttp import web
 from bot.settings import Settings
 from bot.store import Store
 
-STORE: web.AppKey[Store] = web.AppKey("store", Store)  # type: ignore[type-abstract]
+STORE: web.AppKey[Store] = web.AppKey("store")
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
-CLOCK: web.AppKey[Callable[[], int]] = web.AppKey("clock", Callable)
+CLOCK: web.AppKey[Callable[[], int]] = web.AppKey("clock")
 """The only clock of the web floor: nanoseconds since 1970."""
-WAKE: web.AppKey[Callable[[str], None]] = web.AppKey("wake", Callable)
+WAKE: web.AppKey[Callable[[str], None]] = web.AppKey("wake")
 """Tells the engine that there is work: "inbox", "marks" or "fetch"."""
+ENGINE_ALIVE: web.AppKey[Callable[[], bool]] = web.AppKey("engine_alive")
+"""Whether the engine's heart has beaten within the last 5 seconds."""
