@@ -1,0 +1,130 @@
+"""The work itself: intake, derivation and long jobs, taking turns so that nothing waits for something long.
+
+The same worker runs in the engine's child and, without a server, inside a command that owns the store.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from bot.dora.instants import HOUR, SECOND, Instant
+from bot.pipeline import backfill, catalog, derive, ingest, intake, retention
+from bot.pipeline.history import HistoryCache
+from bot.settings import Settings
+from bot.store import Reader, Store
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[str], None]
+Done = Callable[[object, str | None], None]
+Job = Iterator[object]
+
+
+class Worker:
+    """Does what is due, one small step at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        clock: Callable[[], Instant],
+        claimed: Callable[[tuple[int, ...]], None] = lambda _: None,
+    ) -> None:
+        self.store, self.settings, self.clock, self.claimed = store, settings, clock, claimed
+        self.deriver = derive.Deriver(store, HistoryCache(), limits=derive.limits_of(settings), clock=clock)
+        self.jobs: deque[tuple[Job, Done]] = deque()
+        self.next_retention = clock()
+
+    def start(self, command: str, arguments: dict[str, object], progress: Progress, done: Done) -> None:
+        """Queue a job; `done(result, error)` is called when it ends."""
+        job = COMMANDS[command](self, progress=progress, **arguments)
+        self.jobs.append((job, done))
+
+    def step(self) -> bool:
+        """Do a little of each kind of work that is due; whether there was any."""
+        busy = self._intake()
+        busy = self.deriver.derive_next() or busy
+        busy = self._advance() or busy
+        self._retain()
+        return busy
+
+    def due_at(self) -> Instant | None:
+        """When the next postponed work is due."""
+
+        def work(reader: Reader) -> Instant | None:
+            rows = reader.fetch("next_delivery_at", _same) + reader.fetch("next_mark_at", _same)
+            return min((at for at in rows if at is not None), default=None)
+
+        return self.store.read(work)
+
+    def _intake(self) -> bool:
+        claims = self.store.read(partial(intake.due_deliveries, now=self.clock()))
+        if not claims:
+            return False
+        self.claimed(tuple(claim.id for claim in claims))
+        intake.process_deliveries(self.store, claims, now=self.clock)
+        self.claimed(())
+        return True
+
+    def _advance(self) -> bool:
+        if not self.jobs:
+            return False
+        job, done = self.jobs[0]
+        try:
+            next(job)
+        except StopIteration as end:
+            self.jobs.popleft()
+            done(end.value, None)
+        except Exception as error:  # noqa: BLE001 - the one blind except: it records, and the others go on
+            self.jobs.popleft()
+            log.warning("job failed", error=f"{type(error).__name__}: {error}"[:500])
+            done(None, f"{type(error).__name__}: {error}")
+        else:
+            self.jobs.rotate(-1)
+        return True
+
+    def _retain(self) -> None:
+        if (now := self.clock()) >= self.next_retention:
+            self.next_retention = now + HOUR
+            retention.forget(self.store, self.settings, now=now)
+
+
+def _same(value: Instant | None) -> Instant | None:
+    return value
+
+
+def _ingest(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
+    return ingest.run(worker.store, progress=progress, clock=worker.clock, **arguments)  # type: ignore[arg-type]
+
+
+def _catalog(worker: Worker, *, progress: Progress, folder: str) -> Job:
+    read = catalog.read_catalog(Path(folder))
+    worker.store.write(partial(catalog.record_catalog, catalog=read, received_at=worker.clock()))
+    progress(f"{len(read.definitions)} definitions")
+    yield
+
+
+def _rebuild(worker: Worker, *, progress: Progress) -> Job:
+    return derive.rebuild(worker.store, progress=progress)
+
+
+def _replay(worker: Worker, *, progress: Progress, ids: list[int]) -> Job:
+    return intake.replay(worker.store, ids, now=worker.clock(), progress=progress)
+
+
+def _backfill(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
+    return backfill.from_tags(worker.store, progress=progress, clock=worker.clock, **arguments)  # type: ignore[arg-type]
+
+
+COMMANDS: dict[str, Callable[..., Job]] = {
+    "ingest": _ingest,
+    "catalog": _catalog,
+    "rebuild": _rebuild,
+    "replay": _replay,
+    "backfill": _backfill,
+}
+IDLE_WAIT = SECOND

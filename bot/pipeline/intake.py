@@ -1,0 +1,171 @@
+"""From the inbox to facts: parse what was stored unparsed, record it, say what became of it.
+
+Effect and mark are one transaction: a delivery is `done` exactly if its facts are recorded, however often it is tried.
+"""
+
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from bot import guard
+from bot.dora.events import ForgeEvent, Ignored, PullRequestSeen, Push
+from bot.dora.instants import MINUTE, SECOND, Instant
+from bot.facts.pull_requests import record_pull_requests
+from bot.facts.pushes import record_pushes
+from bot.facts.repositories import ensure_repository
+from bot.forges.github.payloads import PayloadError as GithubPayloadError
+from bot.forges.github.payloads import parse_github
+from bot.forges.gitlab.payloads import PayloadError as GitlabPayloadError
+from bot.forges.gitlab.payloads import parse_gitlab
+from bot.store import Reader, Store, Value, Writer
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 25 * 1024 * 1024
+BATCH = 32
+MAX_ATTEMPTS = 8
+MAX_CRASHES = 3
+
+
+class Claim(NamedTuple):
+    """A delivery that is due."""
+
+    id: int
+    source: str
+    event: str
+    received_at: Instant
+    headers: str
+    body: bytes
+    encoding: str
+    attempts: int
+
+    @property
+    def raw(self) -> bytes:
+        """The body as received."""
+        return zlib.decompress(self.body) if self.encoding == "zlib" else self.body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a delivery is: an event to record, or the state it ends in with the reason."""
+
+    event: ForgeEvent | None = None
+    state: str = "done"
+    reason: str = ""
+
+
+def due_deliveries(reader: Reader, *, now: Instant, limit: int = BATCH) -> list[Claim]:
+    """The deliveries to process now. One that failed before comes alone, so that it can spoil nobody else."""
+    claims = reader.fetch("due_deliveries", Claim, now=now, n=limit)
+    for i, claim in enumerate(claims):
+        if claim.attempts:
+            return claims[:i] or [claim]
+    return claims
+
+
+def process_deliveries(store: Store, claims: Sequence[Claim], *, now: Callable[[], Instant]) -> None:
+    """Process a batch; when its transaction fails, each delivery alone, so that one poisoned row delays the others little."""
+    outcomes = [read_delivery(claim) for claim in claims]
+    try:
+        store.write(lambda writer: _record(writer, claims, outcomes, now=now()))
+    except Exception as error:
+        if len(claims) > 1:
+            for claim in claims:
+                process_deliveries(store, [claim], now=now)
+            return
+        log.exception("delivery failed", delivery=claims[0].id)
+        record_failure(store, claims[0].id, attempts=claims[0].attempts, reason=type(error).__name__, now=now())
+
+
+def read_delivery(claim: Claim) -> Outcome:
+    """Parse one delivery; what is authentic but cannot be parsed is dead, with the reason."""
+    try:
+        event = _parse(claim)
+    except (GithubPayloadError, GitlabPayloadError, guard.GuardError) as error:
+        return Outcome(state="dead", reason=f"{error.slug}: {error}"[:500])
+    if isinstance(event, Ignored):
+        return Outcome(state="ignored", reason=event.reason)
+    return Outcome(event=event)
+
+
+def _parse(claim: Claim) -> ForgeEvent:
+    headers = json.loads(claim.headers)
+    body = guard.inflate(claim.raw, headers.get("content-encoding", ""), max_bytes=MAX_BODY)
+    if claim.source == "github":
+        return parse_github(claim.event, body, headers.get("content-type", ""))
+    if claim.source == "gitlab":
+        return parse_gitlab(claim.event, body)
+    return Ignored(reason="unknown_source")
+
+
+def _record(writer: Writer, claims: Sequence[Claim], outcomes: Sequence[Outcome], *, now: Instant) -> None:
+    # Another worker may have taken some of them since they were read.
+    mine = set(writer.fetch_in("lock_due_deliveries", int, [claim.id for claim in claims], now=now))
+    taken = [(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True) if claim.id in mine]
+    record_events(writer, [outcome.event for _, outcome in taken if outcome.event is not None], now=now)
+    writer.execute_many("finish_delivery", [_finished(claim, outcome) for claim, outcome in taken])
+
+
+def _finished(claim: Claim, outcome: Outcome) -> dict[str, Value]:
+    body, encoding = claim.body, claim.encoding
+    if not encoding:
+        compressed = zlib.compress(body, 1)
+        if len(compressed) < len(body):
+            body, encoding = compressed, "zlib"
+    return {"id": claim.id, "state": outcome.state, "reason": outcome.reason, "body": body, "encoding": encoding}
+
+
+def record_events(writer: Writer, events: Sequence[ForgeEvent], *, now: Instant) -> None:
+    """Record a batch of events, grouped by what they are about (a work reads before it writes)."""
+    refs = {event.repository.name: event.repository for event in events if not isinstance(event, Ignored)}
+    ids = {name: ensure_repository(writer, ref).id for name, ref in sorted(refs.items())}
+    pushes: dict[int, list[Push]] = defaultdict(list)
+    seen: dict[tuple[int, int], list[PullRequestSeen]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, Push):
+            pushes[ids[event.repository.name]].append(event)
+        elif isinstance(event, PullRequestSeen):
+            seen[ids[event.repository.name], event.pull_request.number].append(event)
+    for repository_id, group in sorted(pushes.items()):
+        record_pushes(writer, repository_id, group, now=now)
+    for (repository_id, _), sightings in sorted(seen.items()):
+        record_pull_requests(writer, repository_id, sightings)
+
+
+def record_failure(store: Store, delivery_id: int, *, attempts: int, reason: str, now: Instant) -> None:
+    """A delivery failed: due again with back-off (1 s doubling to 10 min), dead after eight attempts."""
+    dead = attempts + 1 >= MAX_ATTEMPTS
+    wait = min(SECOND * 2**attempts, 10 * MINUTE)
+    store.write(
+        lambda writer: writer.execute(
+            "fail_delivery", id=delivery_id, state="dead" if dead else "failed", reason=reason, run_at=now + wait
+        )
+    )
+
+
+def record_crash(writer: Writer, delivery_ids: Sequence[int], *, now: Instant) -> None:
+    """A process died while it held these: each is tried again alone; one that was alone and died three times is dead."""
+    for row in writer.fetch_in("delivery_attempts", _Attempts, list(delivery_ids)):
+        dead = len(delivery_ids) == 1 and row.attempts + 1 >= MAX_CRASHES
+        writer.execute(
+            "fail_delivery", id=row.id, state="dead" if dead else "failed", reason="crash", run_at=now + SECOND // 10
+        )
+
+
+class _Attempts(NamedTuple):
+    id: int
+    attempts: int
+
+
+def replay(store: Store, ids: Sequence[int], *, now: Instant, progress: Callable[[str], None]) -> Iterator[None]:
+    """Make deliveries due again, from their stored bodies."""
+    store.write(
+        lambda writer: writer.execute_many("replay_delivery", [{"id": i, "now": now, "empty": b""} for i in ids])
+    )
+    progress(f"{len(ids)} deliveries to process again")
+    yield

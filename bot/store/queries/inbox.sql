@@ -1,0 +1,40 @@
+-- name: due_deliveries
+-- The deliveries to process now, oldest first.
+SELECT id, source, event, received_at, headers, body, encoding, attempts FROM inbox
+WHERE state IN ('received', 'failed') AND run_at <= :now ORDER BY run_at, id LIMIT :n
+
+-- name: lock_due_deliveries
+-- Which of these are still due.
+SELECT id FROM inbox WHERE id IN (:keys) AND state IN ('received', 'failed') AND run_at <= :now
+
+-- name: lock_due_deliveries (postgres)
+-- Which of these are still due and in nobody else's hands.
+SELECT id FROM inbox WHERE id IN (:keys) AND state IN ('received', 'failed') AND run_at <= :now FOR UPDATE SKIP LOCKED
+
+-- name: next_delivery_at
+-- When the next postponed delivery is due.
+SELECT min(run_at) FROM inbox WHERE state IN ('received', 'failed')
+
+-- name: finish_delivery
+-- What became of a delivery; its body is kept, compressed.
+UPDATE inbox SET state = :state, reason = :reason, body = :body, encoding = :encoding, attempts = attempts + 1 WHERE id = :id
+
+-- name: fail_delivery
+-- A delivery failed: try again later, or never.
+UPDATE inbox SET state = :state, reason = :reason, run_at = :run_at, attempts = attempts + 1 WHERE id = :id
+
+-- name: drop_bodies
+-- Retention: bodies whose time is over.
+UPDATE inbox SET body = :empty, encoding = '' WHERE state = :state AND received_at < :before AND body <> :empty
+
+-- name: drop_deliveries
+-- Retention: keys whose time is over.
+DELETE FROM inbox WHERE state IN ('done', 'ignored', 'dead') AND received_at < :before
+
+-- name: replay_delivery
+-- Process a delivery again, from its stored body.
+UPDATE inbox SET state = 'received', run_at = :now, attempts = 0, reason = '' WHERE id = :id AND body <> :empty
+
+-- name: delivery_attempts
+-- How often these were tried.
+SELECT id, attempts FROM inbox WHERE id IN (:keys)
