@@ -31,6 +31,18 @@ class StoreUnavailableError(StoreError):
     slug = "store_unavailable"
 
 
+class StoreConflictError(StoreError):
+    """A row with this key is there already (`on_conflict="fail"`), or another constraint forbids the row."""
+
+    slug = "store_conflict"
+
+
+class StoreValueError(StoreError):
+    """A value no engine can keep: a NUL or half a surrogate pair in text, an integer beyond 64 bits, a wrong type."""
+
+    slug = "store_value"
+
+
 class StoreInUseError(StoreError):
     """Another process owns this store."""
 

@@ -1,0 +1,167 @@
+"""The tables as data: columns in the order of the schema, the key that decides a conflict, the columns that order versions.
+
+Rules:
+- This file and the newest schema say the same (a test compares them on both engines).
+- `key` is what `on_conflict` looks at; it may be a unique key other than the primary one, where that one is a number we gave.
+- `order` is for `newer`: the row with the greater tuple stays.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from bot.store import OnConflict, StoreError
+from bot.store.named import Dialect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table of the schema."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    order: tuple[str, ...] = ()
+
+
+def _table(name: str, columns: str, *, key: str, order: str = "") -> Table:
+    return Table(name=name, columns=tuple(columns.split()), key=tuple(key.split()), order=tuple(order.split()))
+
+
+_TABLES = (
+    _table(
+        "inbox",
+        "id source key event received_at headers body encoding state reason attempts run_at",
+        key="source key",
+    ),
+    _table(
+        "api_key",
+        "id name digest scopes services created_at revoked_at",
+        key="id",
+    ),
+    _table(
+        "repository",
+        "id name forge forge_id remote is_local default_branch synced_from synced_at",
+        key="id",
+    ),
+    _table(
+        "fetch",
+        "repository_id ref wanted_at version attempts run_at error",
+        key="repository_id ref",
+    ),
+    _table(
+        "git_ref",
+        "repository_id name sha tagged_at",
+        key="repository_id name",
+    ),
+    _table(
+        "git_commit",
+        "repository_id n sha completeness parents authored_at committed_at author subject body paths",
+        key="repository_id sha",
+        order="completeness",
+    ),
+    _table(
+        "git_path",
+        "repository_id id path",
+        key="repository_id path",
+    ),
+    _table(
+        "pull_request",
+        "repository_id number title body head_ref base_ref labels author state created_at updated_at merged_at "
+        "merge_sha squash_sha head_sha readiness reviews orders",
+        key="repository_id number",
+    ),
+    _table(
+        "deployment",
+        "id service env service_shown env_shown version repository repository_url commit_sha started_at "
+        "finished_at team tags source received_at receipt",
+        key="id",
+        order="received_at receipt",
+    ),
+    _table(
+        "catalog",
+        "kind digest received_at body problems",
+        key="kind",
+        order="received_at",
+    ),
+    _table(
+        "definition",
+        "service shown schema_version team tags languages source_patterns links location",
+        key="service",
+    ),
+    _table(
+        "mark",
+        "stage key from_at version attempts run_at error",
+        key="stage key",
+    ),
+    _table(
+        "sequence",
+        "name next",
+        key="name",
+    ),
+    _table(
+        "meta",
+        "name value",
+        key="name",
+    ),
+    _table(
+        "landing",
+        "repository_id number kind flag merged_at ready_at approved_at",
+        key="repository_id number",
+    ),
+    _table(
+        "introduced",
+        "repository_id sha number role position merged_at",
+        key="repository_id sha number role",
+    ),
+    _table(
+        "pull_request_flag",
+        "repository_id number rule field value target target_sha",
+        key="repository_id number",
+    ),
+    _table(
+        "change_set",
+        "deployment_id predecessor not_computed flags dropped kept redeployed with_lead_time mean median least "
+        "greatest",
+        key="deployment_id",
+    ),
+    _table(
+        "change",
+        "deployment_id sha position repository_id original_of number redeployed first_delivery lead_time "
+        "time_to_pr_ready review_time merge_time time_to_deploy deploy_time absent",
+        key="deployment_id sha",
+    ),
+    _table(
+        "classification",
+        "deployment_id type flags reasons",
+        key="deployment_id",
+    ),
+    _table(
+        "remediation",
+        "deployment_id target type rule field value original",
+        key="deployment_id target",
+    ),
+)
+TABLES = {table.name: table for table in _TABLES}
+
+
+@cache
+def insert_text(name: str, on_conflict: OnConflict, dialect: Dialect) -> str:
+    """The statement that inserts one whole row (positional parameters)."""
+    table = TABLES.get(name)
+    if table is None:
+        raise StoreError(f"there is no table {name}")
+    slots = ", ".join(["%s" if dialect == "postgres" else "?"] * len(table.columns))
+    insert = f"INSERT INTO {name} ({', '.join(table.columns)}) VALUES ({slots})"  # noqa: S608 - names of this file
+    if on_conflict == "fail":
+        return insert
+    target = f"{insert} ON CONFLICT ({', '.join(table.key)})"
+    if on_conflict == "keep":
+        return f"{target} DO NOTHING"
+    others = [column for column in table.columns if column not in table.key]
+    replace = f"{target} DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in others)}"
+    if on_conflict == "replace":
+        return replace
+    if not table.order:
+        raise StoreError(f"{name} has no order columns")
+    new, old = (", ".join(f"{row}.{column}" for column in table.order) for row in ("excluded", name))
+    return f"{replace} WHERE ({new}) > ({old})"
