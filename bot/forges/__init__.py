@@ -7,7 +7,7 @@ class ForgeError(Exception):
     slug = "forge"
 
     def __init__(self, slug: str, detail: str = "") -> None:
-        super().__init__(f"{slug}: {detail}" if detail else slug)
+        super().__init__(detail or slug)
         self.slug = slug
         self.detail = detail
 

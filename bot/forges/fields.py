@@ -1,0 +1,133 @@
+"""What the payloads of all forges spell alike: shas, refs, instants, texts, and the commits of a push."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from bot.dora.commits import Commit, Sha
+from bot.dora.events import RepositoryRef
+from bot.dora.instants import LATEST, Instant
+from bot.dora.repositories import RepositoryUrlError, repository_id, without_credentials
+from bot.forges import PayloadError
+from bot.guard import scrub
+
+LONGEST_NAME = 1_000
+LONGEST_TEXT = 65_536
+"""Characters kept of a description; what GitHub allows."""
+
+_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+_REF = re.compile(r"refs/(?:heads|tags)/[^\x00-\x20\x7f~^:?*\[\\]{1,1000}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def sha(text: str | None) -> Sha | None:
+    """A sha out of 40 or 64 hex digits; `None` for none and for all zeros (the forges' "nothing")."""
+    if not text:
+        return None
+    if not _SHA.fullmatch(text):
+        raise PayloadError("bad_sha", "a commit's id is not 40 or 64 hex digits")
+    value = bytes.fromhex(text)
+    return value if any(value) else None
+
+
+def ref(text: str) -> str | None:
+    """A branch or tag by its full name; `None` for refs of other kinds, which nobody deploys."""
+    if not text.startswith(("refs/heads/", "refs/tags/")):
+        return None
+    if not _REF.fullmatch(text) or ".." in text or "@{" in text or "//" in text or text.endswith(("/", ".lock", ".")):
+        raise PayloadError("bad_ref", "a ref's name is none that git allows")
+    return scrub(text)
+
+
+def instant(text: str | None) -> Instant | None:
+    """An instant in any of the forges' spellings (ISO 8601, `… UTC`, `… +0200`); `None` if absent or outside 1970–2261."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text.strip().replace(" UTC", "+00:00"))
+    except ValueError:
+        raise PayloadError("bad_instant", "a time is in none of the known formats") from None
+    if at.tzinfo is None:
+        raise PayloadError("bad_instant", "a time has no time zone")
+    value = (at - _EPOCH) // _MICROSECOND * 1_000
+    return value if 0 <= value < LATEST else None
+
+
+def needed_instant(text: str | None) -> Instant:
+    """An instant without which the event has no place in the order of events."""
+    value = instant(text)
+    if value is None:
+        raise PayloadError("bad_instant", "a time is missing or outside 1970 to 2261")
+    return value
+
+
+def name(text: str | None) -> str:
+    """A title, label, branch or login, as it may be stored."""
+    return scrub(text or "")[:LONGEST_NAME]
+
+
+def text(value: str | None) -> str:
+    """A description, as it may be stored."""
+    return scrub(value or "")[:LONGEST_TEXT]
+
+
+def number(value: int) -> int:
+    """A pull request's number."""
+    if not 0 < value < 2**31:
+        raise PayloadError("bad_number", "a pull request's number is out of range")
+    return value
+
+
+def repository(*, forge: str, forge_id: int, url: str, default_branch: str | None) -> RepositoryRef:
+    """The repository behind a clone URL or web page."""
+    try:
+        identity = repository_id(url)
+    except RepositoryUrlError as error:
+        raise PayloadError("bad_repository_url", str(error)) from None
+    return RepositoryRef(
+        name=identity,
+        forge=forge,
+        forge_id=str(forge_id),
+        remote=without_credentials(url),
+        default_branch=name(default_branch),
+    )
+
+
+def pushed_commit(
+    *,
+    commit_sha: str,
+    message: str | None,
+    timestamp: str | None,
+    author_name: str | None,
+    author_email: str | None,
+    paths: Iterable[str] | None,
+) -> Commit:
+    """A commit as a push tells it: no parents, no author date; to be replaced by the mirror's."""
+    value = sha(commit_sha)
+    if value is None:
+        raise PayloadError("bad_sha", "a pushed commit has no id")
+    subject, body = _split_message(scrub(message or ""))
+    return Commit(
+        sha=value,
+        parents=(),
+        authored_at=None,
+        committed_at=_plausible(timestamp),
+        author=f"{name(author_name)} <{name(author_email)}>",
+        subject=subject[:LONGEST_NAME],
+        body=body[:LONGEST_TEXT],
+        paths=None if paths is None else tuple(dict.fromkeys(path.encode() for path in paths)),
+    )
+
+
+def _plausible(timestamp: str | None) -> Instant | None:
+    try:
+        return instant(timestamp)
+    except PayloadError:
+        return None
+
+
+def _split_message(message: str) -> tuple[str, str]:
+    """Subject and body as git tells them apart: the first paragraph on one line, and the rest."""
+    subject, _, body = message.strip("\n").partition("\n\n")
+    return " ".join(line.strip() for line in subject.splitlines()), body.strip("\n")
