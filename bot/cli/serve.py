@@ -1,0 +1,65 @@
+"""Commands that stay: `serve`, `web`, `worker`; and `migrate`, `demo`."""
+
+import asyncio
+import sys
+
+import click
+
+from bot.app import run_server
+from bot.cli.context import settings
+from bot.log import configure_logs
+from bot.store.opening import open_store
+
+
+@click.command()
+def serve() -> None:
+    """Receive, work and answer in one process (the default way to run)."""
+    configure_logs()
+    asyncio.run(run_server(settings(), web=True, work=True))
+
+
+@click.command()
+def web() -> None:
+    """Receive and answer. On SQLite it does the worker's part too."""
+    configure_logs()
+    configured = settings()
+    on_sqlite = configured.database_url.startswith("sqlite")
+    asyncio.run(run_server(configured, web=True, work=on_sqlite))
+
+
+@click.command()
+def worker() -> None:
+    """Process what web processes received (PostgreSQL). On SQLite it says so and waits."""
+    configure_logs()
+    configured = settings()
+    if configured.database_url.startswith("sqlite"):
+        click.echo("On SQLite the web process does this work too; nothing to do here. Waiting.", err=True)
+        asyncio.run(_wait_forever())
+    asyncio.run(run_server(configured, web=False, work=True))
+
+
+async def _wait_forever() -> None:
+    await asyncio.Event().wait()
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the store's schema up to date."""
+    store = open_store(settings().database_url)
+    try:
+        applied = store.migrate()
+    finally:
+        store.close()
+    click.echo("\n".join(f"applied {name}" for name in applied) or "nothing to do: the schema is up to date")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, add_help_option=False)
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Play a sample organisation and leave its dashboard open (--help says more)."""
+    from bot.demo.__main__ import main as play  # noqa: PLC0415 - the demo is a stranger: loaded only when it is asked for
+
+    sys.exit(play(context.args))
+
+
+COMMANDS = (serve, web, worker, migrate, demo)
