@@ -1,0 +1,147 @@
+"""Deployments as the API lists them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from bot.answers.cursors import Cursor
+from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
+from bot.answers.rows import (
+    NEWEST,
+    DeploymentRow,
+    Pending,
+    Remedy,
+    load_deployment,
+    load_pending,
+    load_remedies,
+    stream_deployments,
+)
+from bot.dora.instants import Duration, Instant
+from bot.store import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediationShown:
+    """The deployment that remediated, and how."""
+
+    id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadTimeShown:
+    """A deployment's lead time over its changes that have one, in nanoseconds."""
+
+    mean: Duration | None
+    median: Duration | None
+    min: Duration | None
+    max: Duration | None
+    commits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentShown:
+    """A deployment, its type, whether it failed, and its lead time or why there is none. Fields are the API's."""
+
+    id: str
+    service: str
+    env: str | None
+    version: str | None
+    repository: str | None
+    commit_sha: bytes | None
+    started_at: Instant
+    finished_at: Instant
+    source: str
+    team: str | None
+    tags: tuple[str, ...]
+    type: str | None
+    change_failure: bool | None
+    remediation: RemediationShown | None
+    recovery_time: Duration | None
+    predecessor: str | None
+    change_lead_time: LeadTimeShown | None
+    not_computed: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentList:
+    """A page of deployments, newest first."""
+
+    data: tuple[DeploymentShown, ...]
+    next: str | None
+
+
+def parse_deployments(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
+    """A question for a list of deployments. Raises QuestionError."""
+    form = Form(parameters, known=(*FILTERS, *PAGE))
+    return parse_filters(form, asker), form.page(int, str)
+
+
+def list_deployments(reader: Reader, filters: Filters, page: Page) -> DeploymentList:
+    """A page of the deployments that match, newest first."""
+    after = NEWEST if page.after is None else (int(page.after[0]), str(page.after[1]))
+    rows = list(islice(stream_deployments(reader, filters, after=after), page.limit + 1))
+    more, rows = len(rows) > page.limit, rows[: page.limit]
+    return DeploymentList(
+        data=show_deployments(reader, rows),
+        next=Cursor.encode((rows[-1].finished_at, rows[-1].id)) if more else None,
+    )
+
+
+def find_deployment(reader: Reader, id: str) -> DeploymentShown | None:
+    """One deployment; `None` when nobody knows it."""
+    row = load_deployment(reader, id)
+    return None if row is None else show_deployments(reader, [row])[0]
+
+
+def show_deployments(reader: Reader, rows: Sequence[DeploymentRow]) -> tuple[DeploymentShown, ...]:
+    """Rows as the API shows them, in their order."""
+    pending = load_pending(reader)
+    remedies = load_remedies(reader, [row.id for row in rows])
+    return tuple(show_deployment(row, remedy=remedies.get(row.id), pending=pending) for row in rows)
+
+
+def show_deployment(row: DeploymentRow, *, remedy: Remedy | None, pending: Pending) -> DeploymentShown:
+    """A row as the API shows it."""
+    not_computed = row.not_computed(pending)
+    failed = change_failure(row, remedy)
+    return DeploymentShown(
+        id=row.id,
+        service=row.service_shown,
+        env=row.env_shown or None,
+        version=row.version or None,
+        repository=row.repository or None,
+        commit_sha=row.commit_sha,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        source=row.source,
+        team=row.team or None,
+        tags=row.tags,
+        type=row.type,
+        change_failure=failed,
+        remediation=RemediationShown(id=remedy.id, type=remedy.type) if failed and remedy else None,
+        recovery_time=recovery_time(row, remedy),
+        predecessor=row.predecessor,
+        change_lead_time=_lead_time(row) if not_computed is None else None,
+        not_computed=not_computed,
+    )
+
+
+def change_failure(row: DeploymentRow, remedy: Remedy | None) -> bool | None:
+    """Whether a deployment failed; `None` when it cannot be recognised again, or is not classified yet."""
+    if not row.has_identity or (row.type is None and remedy is None):
+        return None
+    return remedy is not None
+
+
+def recovery_time(row: DeploymentRow, remedy: Remedy | None) -> Duration | None:
+    """From the failed deployment's end to its remediation's, in nanoseconds."""
+    return remedy.finished_at - row.finished_at if remedy is not None and row.has_identity else None
+
+
+def _lead_time(row: DeploymentRow) -> LeadTimeShown | None:
+    if not row.with_lead_time:
+        return None
+    return LeadTimeShown(
+        mean=row.mean, median=row.median, min=row.least, max=row.greatest, commits=row.with_lead_time
+    )

@@ -1,0 +1,189 @@
+-- name: answer_deployments
+-- Deployments of a window with what was derived of them, newest first, from a key on; an empty text asks for all.
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+FROM deployment d
+LEFT JOIN definition f ON f.service = d.service
+LEFT JOIN change_set s ON s.deployment_id = d.id
+LEFT JOIN classification c ON c.deployment_id = d.id
+WHERE d.finished_at >= :from_at AND d.finished_at < :to_at
+    AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
+    AND (:service = '' OR d.service = :service)
+    AND (:source = '' OR d.source = :source)
+ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
+
+-- name: answer_deployments_of_service
+-- The same for one service, by the index that orders its series.
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+FROM deployment d
+LEFT JOIN definition f ON f.service = d.service
+LEFT JOIN change_set s ON s.deployment_id = d.id
+LEFT JOIN classification c ON c.deployment_id = d.id
+WHERE d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at
+    AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
+    AND (:source = '' OR d.source = :source)
+ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
+
+-- name: answer_deployments_by_id
+-- Deployments by their ids, with what was derived of them.
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+FROM deployment d
+LEFT JOIN definition f ON f.service = d.service
+LEFT JOIN change_set s ON s.deployment_id = d.id
+LEFT JOIN classification c ON c.deployment_id = d.id
+WHERE d.id IN (:keys)
+
+-- name: answer_pending_series
+-- The series that are about to be derived again, and from when on.
+SELECT key, from_at FROM mark WHERE stage = 'changes'
+
+-- name: answer_first_event
+-- The first known event of the store.
+SELECT min(finished_at) FROM deployment
+
+-- name: answer_remediations_between
+-- Who remediated the deployments of a window, the earliest remediation first.
+SELECT r.target, r.deployment_id, r.type, d.finished_at
+FROM deployment t
+JOIN remediation r ON r.target = t.id
+JOIN deployment d ON d.id = r.deployment_id
+WHERE t.finished_at >= :from_at AND t.finished_at < :to_at
+ORDER BY d.finished_at, d.started_at, d.id
+
+-- name: answer_remediations_of
+-- Who remediated these deployments.
+SELECT r.target, r.deployment_id, r.type, d.finished_at, d.started_at
+FROM remediation r
+JOIN deployment d ON d.id = r.deployment_id
+WHERE r.target IN (:keys)
+
+-- name: answer_evidence
+-- What a deployment remediated, and by which rule.
+SELECT r.target, r.type, r.rule, r.field, r.value, r.original
+FROM remediation r WHERE r.deployment_id = :deployment_id ORDER BY r.target
+
+-- name: answer_evidence_against
+-- By which rules a deployment failed, the earliest remediation first.
+SELECT r.deployment_id, r.type, r.rule, r.field, r.value, r.original
+FROM remediation r JOIN deployment d ON d.id = r.deployment_id
+WHERE r.target = :deployment_id ORDER BY d.finished_at, d.started_at, d.id
+
+-- name: answer_changes_between
+-- The changes of a window's deployments, as the metrics need them.
+SELECT c.deployment_id, c.lead_time, c.time_to_pr_ready, c.review_time, c.merge_time, c.time_to_deploy, c.deploy_time,
+    c.absent, c.redeployed, c.first_delivery
+FROM deployment d
+JOIN change c ON c.deployment_id = d.id
+WHERE d.finished_at >= :from_at AND d.finished_at < :to_at AND (:service = '' OR d.service = :service)
+
+-- name: answer_changes
+-- The kept changes of one deployment with their commits, newest first.
+SELECT c.sha, c.position, c.original_of, c.number, c.redeployed, c.lead_time,
+    c.time_to_pr_ready, c.review_time, c.merge_time, c.time_to_deploy, c.deploy_time, c.absent,
+    g.authored_at, g.committed_at, g.author, g.subject, p.title
+FROM change c
+LEFT JOIN git_commit g ON g.repository_id = c.repository_id AND g.sha = c.sha
+LEFT JOIN pull_request p ON p.repository_id = c.repository_id AND p.number = c.number
+WHERE c.deployment_id = :deployment_id
+ORDER BY c.position, c.sha
+
+-- name: answer_commits
+-- What is known of these commits of a repository.
+SELECT g.sha, g.authored_at, g.committed_at, g.author, g.subject
+FROM git_commit g WHERE g.repository_id = :repository_id AND g.sha IN (:keys)
+
+-- name: answer_introduced
+-- Which merged pull request brought each of these commits, the first one first.
+SELECT i.sha, i.number, i.merged_at
+FROM introduced i WHERE i.repository_id = :repository_id AND i.sha IN (:keys)
+
+-- name: answer_repositories
+-- All repositories with the state of their synchronisation, by name.
+SELECT r.id, r.name, r.forge, r.remote, r.is_local, r.default_branch, r.synced_from, r.synced_at
+FROM repository r ORDER BY r.name
+
+-- name: answer_fetches
+-- What is still to fetch, and what went wrong with it.
+SELECT f.repository_id, f.ref, f.wanted_at, f.attempts, f.run_at, f.error
+FROM fetch f ORDER BY f.repository_id, f.ref
+
+-- name: answer_commit_counts
+-- How many commits each repository has.
+SELECT g.repository_id, count(*) FROM git_commit g GROUP BY g.repository_id ORDER BY g.repository_id
+
+-- name: answer_pull_request_counts
+-- How many pull requests each repository has.
+SELECT p.repository_id, count(*) FROM pull_request p GROUP BY p.repository_id ORDER BY p.repository_id
+
+-- name: answer_refs
+-- The branches and tags of a repository.
+SELECT g.name FROM git_ref g WHERE g.repository_id = :repository_id ORDER BY g.name
+
+-- name: answer_paths
+-- All paths that a repository ever had.
+SELECT p.path FROM git_path p WHERE p.repository_id = :repository_id ORDER BY p.path
+
+-- name: answer_pull_requests
+-- Pull requests, the latest touched first, from a key on, with how they landed and what they look like.
+SELECT p.repository_id, r.name, p.number, p.title, p.author, p.state, p.head_ref, p.base_ref, p.labels, p.created_at,
+    p.updated_at, p.merged_at, p.merge_sha, p.head_sha, l.kind, l.flag, l.ready_at, l.approved_at,
+    f.rule, f.field, f.value, f.target, f.target_sha
+FROM pull_request p
+JOIN repository r ON r.id = p.repository_id
+LEFT JOIN landing l ON l.repository_id = p.repository_id AND l.number = p.number
+LEFT JOIN pull_request_flag f ON f.repository_id = p.repository_id AND f.number = p.number
+WHERE p.updated_at >= :from_at AND p.updated_at < :to_at
+    AND (:repository = '' OR r.name = :repository)
+    AND (p.updated_at < :before_at
+        OR (p.updated_at = :before_at AND p.repository_id < :before_repository)
+        OR (p.updated_at = :before_at AND p.repository_id = :before_repository AND p.number < :before_number))
+ORDER BY p.updated_at DESC, p.repository_id DESC, p.number DESC LIMIT :n
+
+-- name: answer_deployed_pull_requests
+-- Which pull requests the changes of these deployments came from.
+SELECT DISTINCT c.repository_id, c.number FROM change c
+WHERE c.number IS NOT NULL AND c.deployment_id IN (:keys)
+
+-- name: answer_deliveries
+-- The inbox, newest first, from a key on; an empty text asks for all.
+SELECT i.id, i.source, i.key, i.event, i.received_at, i.state, i.reason, i.attempts
+FROM inbox i
+WHERE i.received_at >= :from_at AND i.received_at < :to_at
+    AND (i.received_at < :before_at OR (i.received_at = :before_at AND i.id < :before_id))
+    AND (:source = '' OR i.source = :source) AND (:state = '' OR i.state = :state)
+    AND (:event = '' OR i.event = :event)
+ORDER BY i.received_at DESC, i.id DESC LIMIT :n
+
+-- name: answer_delivery
+-- One delivery of the inbox.
+SELECT i.id, i.source, i.key, i.event, i.received_at, i.state, i.reason, i.attempts
+FROM inbox i WHERE i.id = :id
+
+-- name: answer_delivery_counts
+-- How many deliveries are in which state.
+SELECT i.state, count(*) FROM inbox i GROUP BY i.state ORDER BY i.state
+
+-- name: answer_definitions
+-- The definitions in force, by service.
+SELECT f.service, f.shown, f.schema_version, f.team, f.tags, f.languages, f.source_patterns, f.links, f.location
+FROM definition f ORDER BY f.service
+
+-- name: answer_services
+-- The services that were ever deployed: names as first seen, where from, how often, and when last.
+SELECT d.service, d.env, d.repository, d.source, min(d.service_shown), count(*), max(d.finished_at)
+FROM deployment d
+WHERE d.finished_at >= :from_at AND d.finished_at < :to_at
+GROUP BY d.service, d.env, d.repository, d.source
+ORDER BY d.service, d.env, d.repository, d.source
+
+-- name: answer_catalog
+-- The state of the definition files and of the rules.
+SELECT c.kind, c.digest, c.received_at, c.body, c.problems FROM catalog c ORDER BY c.kind
