@@ -198,7 +198,7 @@ def _merge_request(event: _MergeRequest) -> ForgeEvent:
     state = STATES.get(seen.state)
     if state is None:
         raise PayloadError("bad_state", "a merge request is neither open nor closed nor merged")
-    if (state == "merged") != (seen.action == "merge") and seen.action == "merge":
+    if seen.action == "merge" and state != "merged":
         raise PayloadError("bad_state", "a merge request is said to be merged, and not to be")
     updated_at = fields.needed_instant(seen.updated_at)
     merge_sha, squash_sha = _landed(seen) if seen.action == "merge" else (None, None)
@@ -235,7 +235,7 @@ def _landed(seen: _Attributes) -> tuple[Sha | None, Sha | None]:
         return merge, squash if squash != merge else None
     if squash is not None:
         return squash, None
-    squashed = bool(seen.squash) or (seen.merge_params is not None and seen.merge_params.squash in {True, "true", "1", 1})
+    squashed = bool(seen.squash) or (seen.merge_params is not None and seen.merge_params.squash in (True, "true", "1"))
     if squashed or seen.last_commit is None:
         return None, None
     return fields.sha(seen.last_commit.id), None
