@@ -1,4 +1,8 @@
-"""Pull requests (merge requests too), their reviews, and the commits that their merge introduced."""
+"""Pull requests (merge requests too), their reviews, and the commits that their merge introduced.
+
+How events about one pull request become one record stands in `pull_request_records.py`, how its commits reached the target branch
+in `landing.py`.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
@@ -9,7 +13,11 @@ from bot.dora.instants import Instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """One review: approved until dismissed. `reviewer` is the forge's login."""
+    """One review: approved until dismissed. `reviewer` is the forge's login.
+
+    A later approval under the same id (GitLab knows people, not reviews) is a review of its own; a dismissal ends the approvals of
+    its id that were given until then.
+    """
 
     id: str
     reviewer: str
@@ -57,11 +65,13 @@ class Introduced:
     """The commits that a merged pull request brought to its target branch.
 
     `commits` are on the target branch. `originals` are those a squash merge replaced (in topological order; empty when they
-    cannot be had, then `flag` says why). `head_missing` asks the mirror to fetch the pull request's head.
+    cannot be had, then `flag` says why), `squashed` is the commit that stands for them. `head_missing` asks the mirror to fetch
+    the pull request's head.
     """
 
     landing: Landing
     commits: tuple[Sha, ...]
+    squashed: Sha | None = None
     originals: tuple[Sha, ...] = ()
     flag: str | None = None
     head_missing: bool = False
