@@ -19,6 +19,8 @@ TOKEN = "x-gitlab-token"  # noqa: S105  # the name of a header
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 TOLERANCE = 5 * MINUTE
 MOST_SIGNATURES = 20
+SHORTEST_KEY = 24
+"""Bytes, by the standard."""
 STORED_HEADERS = (
     "content-type", "content-encoding", "user-agent", "x-gitlab-event", "x-gitlab-event-uuid", "x-gitlab-webhook-uuid",
     "x-gitlab-instance", "idempotency-key", "webhook-id", "webhook-timestamp",
@@ -84,6 +86,10 @@ def _verify_signature(
 
 def _key(token: bytes) -> bytes:
     try:
-        return base64.b64decode(token.removeprefix(b"whsec_"), validate=True)
+        key = base64.b64decode(token.removeprefix(b"whsec_"), validate=True)
     except binascii.Error:
-        raise SignatureError("unusable_token", "a configured signing token is not base64") from None
+        key = b""
+    if len(key) < SHORTEST_KEY:
+        # The settings refuse such a token; an empty key would let everybody sign.
+        raise SignatureError("unusable_token", "a configured signing token is not base64 of at least 24 bytes")
+    return key
