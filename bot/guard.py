@@ -8,9 +8,10 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
+import yaml
 
 T = TypeVar("T")
 
@@ -215,3 +216,166 @@ def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
     if inflater.unused_data:
         raise GuardError("broken_encoding", "the compressed body is followed by more data")
     return plain
+
+
+# YAML -----------------------------------------------------------------------------------------------------------------
+
+MAX_YAML = 256 * 1024
+MAX_YAML_DEPTH = 32
+MAX_YAML_EVENTS = 20_000
+
+
+class _Mark(Protocol):
+    """A place in a YAML file, counted from 0."""
+
+    line: int
+    column: int
+
+
+class YamlText(NamedTuple):
+    """A scalar, always text: YAML's own ideas of numbers, dates and booleans are not asked. Empty for a missing value."""
+
+    line: int
+    column: int
+    text: str
+    plain: bool
+
+
+class YamlList(NamedTuple):
+    """A sequence."""
+
+    line: int
+    column: int
+    items: tuple["YamlNode", ...]
+
+
+class YamlMap(NamedTuple):
+    """A mapping; its keys are text, and each is there once."""
+
+    line: int
+    column: int
+    entries: tuple[tuple[YamlText, "YamlNode"], ...]
+
+    def get(self, key: str) -> "YamlNode | None":
+        """The value under `key`."""
+        return next((value for name, value in self.entries if name.text == key), None)
+
+
+YamlNode = YamlText | YamlList | YamlMap
+YamlValue = str | list["YamlValue"] | dict[str, "YamlValue"]
+
+
+def load_yaml(text: bytes, *, max_bytes: int = MAX_YAML) -> list[YamlNode]:
+    """The documents of a YAML file, every node with its line and column; empty documents are left out.
+
+    Refuses, as GuardError with line and column: more than 32 levels or 20,000 events, aliases, anchors, tags, duplicate keys.
+    """
+    if len(text) > max_bytes:
+        raise GuardError("too_large", f"the file has {len(text)} bytes, at most {max_bytes} are accepted", line=1, column=1)
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise _at(text, error.start, "not_utf8", "the file is not UTF-8") from error
+    try:
+        return [document for document in _documents(text) if not _is_missing(document)]
+    except yaml.MarkedYAMLError as error:
+        told = ": ".join(filter(None, (error.context, error.problem)))
+        line, column = _place(error.problem_mark or error.context_mark)
+        raise GuardError("invalid_yaml", f"not YAML: {told}", line=line, column=column) from error
+    except yaml.reader.ReaderError as error:
+        raise _at(text, error.position, "invalid_yaml", f"not YAML: {error.reason}") from error
+
+
+def _place(mark: _Mark | None) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _at(text: bytes, offset: int, slug: str, detail: str) -> GuardError:
+    before = text[:offset].decode("utf-8", "replace")
+    return GuardError(slug, detail, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+
+
+def _is_missing(node: YamlNode) -> bool:
+    return isinstance(node, YamlText) and node.plain and not node.text
+
+
+def yaml_value(node: YamlNode) -> YamlValue:
+    """A node as plain values."""
+    match node:
+        case YamlText():
+            return node.text
+        case YamlList():
+            return [yaml_value(item) for item in node.items]
+        case YamlMap():
+            return {key.text: yaml_value(value) for key, value in node.entries}
+
+
+def _documents(text: bytes) -> Iterator[YamlNode]:
+    """Compose nodes from the parser's events, one by one: PyYAML's own composer recurses, and its C stack overflows."""
+    open_nodes: list[_Open] = []
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        line, column = _place(event.start_mark)
+        if number >= MAX_YAML_EVENTS:
+            raise GuardError("too_large", f"more than {MAX_YAML_EVENTS} values in one file", line=line, column=column)
+        if isinstance(event, yaml.NodeEvent):
+            _refuse_references(event, line, column)
+        node: YamlNode
+        if isinstance(event, yaml.ScalarEvent):
+            node = YamlText(line, column, scrub(event.value), not event.style)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if len(open_nodes) >= MAX_YAML_DEPTH:
+                raise GuardError("too_deep", f"nested more than {MAX_YAML_DEPTH} deep", line=line, column=column)
+            open_nodes.append(_Open(line, column, isinstance(event, yaml.MappingStartEvent)))
+            continue
+        elif isinstance(event, yaml.CollectionEndEvent):
+            node = open_nodes.pop().closed()
+        else:
+            continue
+        if open_nodes:
+            open_nodes[-1].add(node)
+        else:
+            yield node
+
+
+def _refuse_references(event: yaml.NodeEvent, line: int, column: int) -> None:
+    if isinstance(event, yaml.AliasEvent):
+        raise GuardError("yaml_alias", f"*{event.anchor} is an alias in YAML; quote the text, or write it out", line=line, column=column)
+    if event.anchor is not None:
+        raise GuardError("yaml_alias", f"&{event.anchor} is an anchor in YAML; quote the text, or leave it out", line=line, column=column)
+    tag = getattr(event, "tag", None)
+    if tag is not None:
+        raise GuardError("yaml_tag", f"{tag} is a tag in YAML; quote the text, or leave it out", line=line, column=column)
+
+
+class _Open:
+    """A collection whose end has not come yet."""
+
+    __slots__ = ("_column", "_items", "_key", "_keys", "_line", "_mapping", "_pairs")
+
+    def __init__(self, line: int, column: int, mapping: bool) -> None:
+        self._line, self._column, self._mapping = line, column, mapping
+        self._items: list[YamlNode] = []
+        self._pairs: list[tuple[YamlText, YamlNode]] = []
+        self._keys: dict[str, int] = {}
+        self._key: YamlText | None = None
+
+    def add(self, node: YamlNode) -> None:
+        if not self._mapping:
+            self._items.append(node)
+        elif self._key is not None:
+            self._pairs.append((self._key, node))
+            self._key = None
+        elif not isinstance(node, YamlText):
+            raise GuardError("yaml_key", "a list or a mapping cannot be a key", line=node.line, column=node.column)
+        elif node.text in self._keys:
+            first = self._keys[node.text]
+            raise GuardError("yaml_key", f"the key {node.text[:60]} stands here twice (first in line {first})", line=node.line, column=node.column)
+        else:
+            self._keys[node.text] = node.line
+            self._key = node
+
+    def closed(self) -> YamlNode:
+        if self._mapping:
+            return YamlMap(self._line, self._column, tuple(self._pairs))
+        return YamlList(self._line, self._column, tuple(self._items))
