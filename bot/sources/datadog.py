@@ -7,6 +7,7 @@ stored, logged or echoed (the command line client sends them as they stand in th
 import re
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from bot.dora.commits import Sha
@@ -176,3 +177,13 @@ def _pointer(path: str) -> str:
 def _sentence(detail: str) -> str:
     text = detail.partition(" - at `")[0].replace(" | null`", "`")
     return text[:1].upper() + text[1:].removesuffix(".") + "."
+
+
+def render_deployment(new: NewDeployment) -> bytes:
+    """A deployment as a request's body again, every value as it was taken (instants in nanoseconds, no credentials)."""
+    attributes: dict[str, object] = {"service": new.service, "started_at": new.started_at, "finished_at": new.finished_at}
+    given = {"env": new.env, "version": new.version, "team": new.team, "id": new.id, "custom_tags": list(new.tags)}
+    attributes |= {name: value for name, value in given.items() if value}
+    if new.commit_sha is not None:
+        attributes["git"] = {"commit_sha": new.commit_sha.hex(), "repository_url": new.repository_url}
+    return msgspec.json.encode({"data": {"attributes": attributes}})
