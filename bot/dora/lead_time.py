@@ -7,7 +7,7 @@ an automatic merge does); a stage is absent with its reason, never 0 for unknown
 from dataclasses import dataclass
 
 from bot.dora.instants import PLAUSIBLE_COMMIT, Duration, Instant
-from bot.dora.pull_requests import PullRequest
+from bot.dora.pull_requests import PullRequest, Review
 from bot.dora.reasons import Dropped, NoStage
 
 STAGES = ("time_to_pr_ready", "review_time", "merge_time", "time_to_deploy", "deploy_time")
@@ -64,23 +64,32 @@ def _unseen_ready(pull_request: PullRequest) -> Instant | None:
 def _last_approval(pull_request: PullRequest) -> Instant | None:
     """The latest approval by somebody other than the author, given by the merge and not dismissed before it."""
     merged_at = pull_request.merged_at
-    latest: Instant | None = None
+    standing = []
     for review in pull_request.reviews:
-        at = review.submitted_at
-        if not review.approved or (review.reviewer and review.reviewer == pull_request.author):
+        by_author = review.reviewer != "" and review.reviewer == pull_request.author
+        if not review.approved or by_author or (merged_at is not None and review.submitted_at > merged_at):
             continue
-        if merged_at is not None and at > merged_at:
-            continue
-        dismissals = (
-            other.dismissed_at
-            for other in pull_request.reviews
-            if other.id == review.id and other.dismissed_at is not None and other.dismissed_at >= at
-        )
-        dismissed_at = min(dismissals, default=None)
-        if dismissed_at is not None and (merged_at is None or dismissed_at < merged_at):
-            continue
-        latest = at if latest is None else max(latest, at)
-    return latest
+        dismissed_at = _dismissed_at(review, pull_request.reviews)
+        if dismissed_at is None or (merged_at is not None and dismissed_at >= merged_at):
+            standing.append(review.submitted_at)
+    return max(standing, default=None)
+
+
+def _dismissed_at(approval: Review, reviews: tuple[Review, ...]) -> Instant | None:
+    """When an approval ended: by its own dismissal, or by a withdrawal, which names the person only."""
+    ends = (
+        review.dismissed_at
+        for review in reviews
+        if review.dismissed_at is not None
+        and review.dismissed_at >= approval.submitted_at
+        and (review.id == approval.id or (_is_withdrawal(review) and review.reviewer == approval.reviewer))
+    )
+    return min(ends, default=None)
+
+
+def _is_withdrawal(review: Review) -> bool:
+    """GitLab's approvals have no id, so taking them back arrives as a review that is dismissed when it is made."""
+    return not review.approved and review.reviewer != "" and review.dismissed_at == review.submitted_at
 
 
 def lead_time(

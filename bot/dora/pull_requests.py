@@ -15,8 +15,8 @@ from bot.dora.instants import Instant
 class Review:
     """One review: approved until dismissed. `reviewer` is the forge's login.
 
-    A later approval under the same id (GitLab knows people, not reviews) is a review of its own; a dismissal ends the approvals of
-    its id that were given until then.
+    A dismissal ends the approvals of its id that were given until then. A review that never approved and is dismissed in the
+    instant it is made is a withdrawal: it ends those that its reviewer gave until then (GitLab's approvals have no id).
     """
 
     id: str
