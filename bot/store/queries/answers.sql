@@ -88,10 +88,9 @@ WHERE d.finished_at >= :from_at AND d.finished_at < :to_at AND (:service = '' OR
 -- The kept changes of one deployment with their commits, newest first.
 SELECT c.sha, c.position, c.original_of, c.number, c.redeployed, c.lead_time,
     c.time_to_pr_ready, c.review_time, c.merge_time, c.time_to_deploy, c.deploy_time, c.absent,
-    g.authored_at, g.committed_at, g.author, g.subject, p.title
+    g.authored_at, g.committed_at, g.author, g.subject
 FROM change c
 LEFT JOIN git_commit g ON g.repository_id = c.repository_id AND g.sha = c.sha
-LEFT JOIN pull_request p ON p.repository_id = c.repository_id AND p.number = c.number
 WHERE c.deployment_id = :deployment_id
 ORDER BY c.position, c.sha
 
@@ -187,3 +186,7 @@ ORDER BY d.service, d.env, d.repository, d.source
 -- name: answer_catalog
 -- The state of the definition files and of the rules.
 SELECT c.kind, c.digest, c.received_at, c.body, c.problems FROM catalog c ORDER BY c.kind
+
+-- name: answer_service_repositories
+-- The repositories that a service was deployed from ('' without git data).
+SELECT DISTINCT d.repository FROM deployment d WHERE d.service = :service ORDER BY d.repository

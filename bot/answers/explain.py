@@ -1,0 +1,160 @@
+"""Everything behind one deployment: predecessor, range, each commit with its reason, patterns, evidence, and how to check it."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.answers.changes import ChangeShown, ExplainSource, load_changes
+from bot.answers.definitions import load_definitions
+from bot.answers.deployments import DeploymentShown, show_deployments
+from bot.answers.encode import Json, to_json
+from bot.answers.paths import RepositoryPaths, repository_paths
+from bot.answers.rows import DeploymentRow, load_deployment
+from bot.dora.commits import Sha
+from bot.dora.reasons import NotComputed
+from bot.dora.repositories import NO_ROOTS, WebRoots
+from bot.store import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeShown:
+    """What was compared: reachable from `to`, not from `from_`."""
+
+    from_: Sha
+    to: Sha
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceShown:
+    """Deployment `deployment` remediated `target`: by which rule, in which field, on seeing what, pointing to what."""
+
+    deployment: str
+    target: str
+    type: str
+    rule: str
+    field: str
+    value: str
+    original: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMissShown:
+    """What looked like a remediation and is none, with the reason."""
+
+    rule: str
+    reason: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A deployment and all that made its numbers."""
+
+    deployment: DeploymentShown
+    predecessor: DeploymentShown | None
+    range: RangeShown | None
+    patterns: RepositoryPaths | None
+    counts: Mapping[str, int]
+    """How many commits were kept, redeployed, and dropped by reason."""
+    flags: tuple[str, ...]
+    evidence: tuple[EvidenceShown, ...]
+    near_misses: tuple[NearMissShown, ...]
+    changes: tuple[ChangeShown, ...]
+    taken_back: tuple[Sha, ...]
+    git: str | None
+
+
+def explain(
+    reader: Reader, source: ExplainSource, id: str, *, web_roots: WebRoots = NO_ROOTS
+) -> Explanation | None:
+    """Everything behind one deployment; `None` when nobody knows it."""
+    row = load_deployment(reader, id)
+    if row is None:
+        return None
+    before = load_deployment(reader, row.predecessor) if row.predecessor else None
+    shown = show_deployments(reader, [row] if before is None else [row, before])
+    compared = _range(row, before)
+    backwards = shown[0].not_computed == NotComputed.MOVED_BACKWARDS
+    changes = load_changes(reader, source, row) if compared else []
+    return Explanation(
+        deployment=shown[0],
+        predecessor=None if before is None else shown[1],
+        range=compared,
+        patterns=_patterns(reader, row, web_roots),
+        counts=_counts(row, changes),
+        flags=row.flags,
+        evidence=_evidence(reader, row),
+        near_misses=_near_misses(row),
+        changes=tuple(changes),
+        taken_back=tuple(source.taken_back(reader, row.id)) if backwards else (),
+        git=None if compared is None else git_command(compared, backwards=backwards),
+    )
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Json]:
+    """An explanation in the API's shape: the deployment, and beside its fields what explains them."""
+    shown = to_json(explanation)
+    if not isinstance(shown, dict):
+        raise TypeError("an explanation is an object")
+    deployment, predecessor = shown.pop("deployment"), shown.pop("predecessor")
+    return {**(deployment if isinstance(deployment, dict) else {}), **shown, "predecessor_deployment": predecessor}
+
+
+def git_command(compared: RangeShown, *, backwards: bool = False) -> str:
+    """What to run in a clone to see the same commits, merges left out; of a move backwards those that were taken back."""
+    text = f"{compared.to.hex()}..{compared.from_.hex()}" if backwards else compared.text
+    return shlex.join(["git", "log", "--no-merges", "--format=%H %aI %an: %s", text])
+
+
+def _range(row: DeploymentRow, before: DeploymentRow | None) -> RangeShown | None:
+    if before is None or before.commit_sha is None or row.commit_sha is None:
+        return None
+    text = f"{before.commit_sha.hex()}..{row.commit_sha.hex()}"
+    return RangeShown(from_=before.commit_sha, to=row.commit_sha, text=text)
+
+
+def _patterns(reader: Reader, row: DeploymentRow, web_roots: WebRoots) -> RepositoryPaths | None:
+    if not row.repository:
+        return None
+    return repository_paths(
+        reader,
+        load_definitions(reader).get(row.service),
+        service=row.service,
+        repository=row.repository,
+        web_roots=web_roots,
+        check_files=False,
+    )
+
+
+def _counts(row: DeploymentRow, changes: list[ChangeShown]) -> dict[str, int]:
+    """Of the commits listed, where there are any; counts that the derivation made, for what is not listed."""
+    seen = Counter(change.reason for change in changes if change.reason)
+    dropped = {**row.dropped_counts, **seen}
+    kept = sum(change.kept for change in changes) if changes else row.kept or 0
+    redeployed = sum(change.redeployed for change in changes if change.kept) if changes else row.redeployed or 0
+    return {"kept": kept, "redeployed": redeployed, **{reason: dropped[reason] for reason in sorted(dropped)}}
+
+
+def _evidence(reader: Reader, row: DeploymentRow) -> tuple[EvidenceShown, ...]:
+    def made(target: str, type: str, rule: str, field: str, value: str, original: str) -> EvidenceShown:
+        return EvidenceShown(
+            deployment=row.id, target=target, type=type, rule=rule, field=field, value=value, original=original
+        )
+
+    def suffered(id: str, type: str, rule: str, field: str, value: str, original: str) -> EvidenceShown:
+        return EvidenceShown(
+            deployment=id, target=row.id, type=type, rule=rule, field=field, value=value, original=original
+        )
+
+    return (
+        *reader.fetch("answer_evidence", made, deployment_id=row.id),
+        *reader.fetch("answer_evidence_against", suffered, deployment_id=row.id),
+    )
+
+
+def _near_misses(row: DeploymentRow) -> tuple[NearMissShown, ...]:
+    found = json.loads(row.near_misses) if row.near_misses else []
+    return tuple(NearMissShown(rule=str(rule), reason=str(reason), value=str(value)) for rule, reason, value in found)

@@ -1,0 +1,108 @@
+"""Which patterns select a service's commits, in each repository it has to do with."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.answers.definitions import load_definitions
+from bot.dora.definitions import ServiceDefinition
+from bot.dora.paths import SortedPaths, counts, patterns_of, unmatched
+from bot.dora.repositories import NO_ROOTS, RepositoryUrlError, WebRoots, parse_source_link
+from bot.store import Reader
+
+_BRANCH, _TAG = "refs/heads/", "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryPaths:
+    """A service's patterns in one repository. Fields are the API's, but for `flag`."""
+
+    repository: str
+    patterns: tuple[str, ...]
+    origin: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePaths:
+    """A service's patterns in every repository that it was deployed from or that its definition links to."""
+
+    service: str
+    repositories: tuple[RepositoryPaths, ...]
+
+
+def find_paths(reader: Reader, service: str, *, web_roots: WebRoots = NO_ROOTS) -> ServicePaths | None:
+    """The patterns of a service (trimmed, lower case); `None` when it is neither defined nor deployed."""
+    definition = load_definitions(reader).get(service)
+    deployed = deployed_from(reader, service)
+    if definition is None and deployed is None:
+        return None
+    names = {*(deployed or ()), *linked_repositories(definition, web_roots=web_roots)}
+    return ServicePaths(
+        service=service if definition is None else definition.shown,
+        repositories=tuple(
+            repository_paths(reader, definition, service=service, repository=name, web_roots=web_roots)
+            for name in sorted(names)
+        ),
+    )
+
+
+def repository_paths(
+    reader: Reader,
+    definition: ServiceDefinition | None,
+    *,
+    service: str,
+    repository: str,
+    web_roots: WebRoots = NO_ROOTS,
+    check_files: bool = True,
+) -> RepositoryPaths:
+    """A service's patterns in one repository; `check_files` also names those that match no path it ever had."""
+    ids = dict(reader.fetch("answer_repositories", _name_and_id))
+    refs = _refs(reader, ids.get(repository))
+    found = patterns_of(
+        definition,
+        service=service,
+        repository=repository,
+        branches=[ref.removeprefix(_BRANCH) for ref in refs if ref.startswith(_BRANCH)],
+        tags=[ref.removeprefix(_TAG) for ref in refs if ref.startswith(_TAG)],
+        web_roots=web_roots,
+    )
+    warnings = list(found.warnings)
+    if found.flag:
+        warnings.append("the definition links to no folder of this repository, so every commit counts")
+    if check_files and repository in ids:
+        rows = reader.fetch("answer_paths", bytes, repository_id=ids[repository])
+        missing = unmatched(found, SortedPaths(enumerate(rows)))
+        warnings += [f"{pattern}: matches no file of this repository" for pattern in missing]
+    return RepositoryPaths(
+        repository=repository, patterns=found.patterns, origin=found.origin, warnings=tuple(warnings)
+    )
+
+
+def linked_repositories(definition: ServiceDefinition | None, *, web_roots: WebRoots = NO_ROOTS) -> set[str]:
+    """The repositories that a definition's source links name."""
+    names = set()
+    for link in definition.links if definition else ():
+        try:
+            if definition and counts(link, definition.service):
+                names.add(parse_source_link(link.url, web_roots=web_roots).repository)
+        except RepositoryUrlError:
+            continue  # `validate` and the definitions page say so
+    return names
+
+
+def deployed_from(reader: Reader, service: str) -> set[str] | None:
+    """The repositories a service was deployed from; `None` when it never was."""
+    rows = reader.fetch("answer_service_repositories", _text, service=service)
+    return {name for name in rows if name} if rows else None
+
+
+def _refs(reader: Reader, repository_id: int | None) -> Iterable[str]:
+    return [] if repository_id is None else reader.fetch("answer_refs", _text, repository_id=repository_id)
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _name_and_id(id: int, name: str, *_: object) -> tuple[str, int]:
+    return name, id

@@ -1,0 +1,146 @@
+"""The repositories: how far each is mirrored, and what keeps it from being."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.answers.cursors import Cursor
+from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
+from bot.answers.rows import load_deployments
+from bot.dora.instants import Instant
+from bot.store import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryShown:
+    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced."""
+
+    repository: str
+    forge: str
+    default_branch: str | None
+    state: str
+    synced_at: Instant | None
+    wanted_refs: int
+    error: str | None
+    attempts: int
+    retry_at: Instant | None
+    commits: int
+    pull_requests: int
+    deployments: int
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryList:
+    """A page of repositories, the latest synced first, the never synced last."""
+
+    data: tuple[RepositoryShown, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Repository:
+    id: int
+    name: str
+    forge: str
+    default_branch: str
+    synced_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetch:
+    repository_id: int
+    attempts: int
+    run_at: Instant
+    error: str
+
+
+def parse_repositories(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
+    """A question for a list of repositories. Raises QuestionError."""
+    form = Form(parameters, known=(*FILTERS, *PAGE))
+    return parse_filters(form, asker), form.page(int, str)
+
+
+def list_repositories(reader: Reader, filters: Filters, page: Page) -> RepositoryList:
+    """A page of repositories; filters but `repository` keep those with a deployment that matches them."""
+    repositories = load_repositories(reader, filters)
+    if page.after is not None:
+        at, name = int(page.after[0]), str(page.after[1])
+        repositories = [one for one in repositories if _key(one) > (-at, name)]
+    shown = repositories[: page.limit]
+    more = len(repositories) > page.limit
+    return RepositoryList(
+        data=tuple(shown),
+        next=Cursor.encode((-_key(shown[-1])[0], shown[-1].repository)) if more else None,
+    )
+
+
+def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]:
+    """All repositories that match, the latest synced first."""
+    used: dict[str, tuple[int, set[str]]] = {}
+    for row in load_deployments(reader, filters):
+        count, services = used.get(row.repository, (0, set()))
+        used[row.repository] = (count + 1, services | {row.service})
+    only_used = filters != Filters(repository=filters.repository, echo=filters.echo)
+    commits = dict(reader.fetch("answer_commit_counts", _counted))
+    pull_requests = dict(reader.fetch("answer_pull_request_counts", _counted))
+    fetches = reader.fetch("answer_fetches", _fetch)
+    shown = []
+    for repository in reader.fetch("answer_repositories", _repository):
+        if filters.repository not in (None, repository.name) or (only_used and repository.name not in used):
+            continue
+        count, services = used.get(repository.name, (0, set()))
+        own = [one for one in fetches if one.repository_id == repository.id]
+        failing = max((one for one in own if one.error), key=lambda one: one.attempts, default=None)
+        shown.append(
+            RepositoryShown(
+                repository=repository.name,
+                forge=repository.forge,
+                default_branch=repository.default_branch or None,
+                state=_state(repository, own),
+                synced_at=repository.synced_at,
+                wanted_refs=len(own),
+                error=failing.error if failing else None,
+                attempts=failing.attempts if failing else 0,
+                retry_at=failing.run_at if failing else None,
+                commits=commits.get(repository.id, 0),
+                pull_requests=pull_requests.get(repository.id, 0),
+                deployments=count,
+                services=tuple(sorted(services)),
+            )
+        )
+    return sorted(shown, key=_key)
+
+
+def _state(repository: _Repository, fetches: Sequence[_Fetch]) -> str:
+    if any(one.error for one in fetches):
+        return "failing"
+    if fetches:
+        return "waiting"
+    return "never" if repository.synced_at is None else "synced"
+
+
+def _key(repository: RepositoryShown) -> tuple[int, str]:
+    return (1 if repository.synced_at is None else -repository.synced_at), repository.repository
+
+
+def _repository(
+    id: int,
+    name: str,
+    forge: str,
+    remote: str,
+    is_local: int,
+    default_branch: str,
+    synced_from: Instant | None,
+    synced_at: Instant | None,
+) -> _Repository:
+    return _Repository(id=id, name=name, forge=forge, default_branch=default_branch, synced_at=synced_at)
+
+
+def _fetch(repository_id: int, ref: str, wanted_at: Instant, attempts: int, run_at: Instant, error: str) -> _Fetch:
+    return _Fetch(repository_id=repository_id, attempts=attempts, run_at=run_at, error=error)
+
+
+def _counted(id: int, count: int) -> tuple[int, int]:
+    return id, count
+
+

@@ -1,0 +1,182 @@
+"""The services: all that are defined or were ever deployed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bot.answers.cursors import Cursor
+from bot.answers.definitions import load_definitions
+from bot.answers.paths import linked_repositories
+from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
+from bot.answers.rows import NEWEST, load_deployments
+from bot.dora.definitions import ServiceDefinition
+from bot.dora.instants import Instant
+from bot.store import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionShown:
+    """What a definition says, and where it stands."""
+
+    schema_version: str
+    location: str
+    source_patterns: tuple[str, ...] | None
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceShown:
+    """A service; `name` is canonical (lower case), `service` as written. `definition` is `None` when nobody defined it."""
+
+    service: str
+    name: str
+    team: str | None
+    tags: tuple[str, ...]
+    languages: tuple[str, ...]
+    definition: DefinitionShown | None
+    envs: tuple[str | None, ...]
+    repositories: tuple[str, ...]
+    sources: tuple[str, ...]
+    deployments: int
+    last_deployment_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceList:
+    """A page of services, the latest deployed first, the never deployed last."""
+
+    data: tuple[ServiceShown, ...]
+    next: str | None
+
+
+@dataclass(slots=True)
+class _Seen:
+    shown: str = ""
+    envs: set[str] | None = None
+    repositories: set[str] | None = None
+    sources: set[str] | None = None
+    deployments: int = 0
+    last: Instant = -1
+
+    def add(self, env: str, repository: str, source: str, shown: str, count: int, last: Instant) -> None:
+        self.envs = (self.envs or set()) | {env}
+        self.repositories = (self.repositories or set()) | ({repository} if repository else set())
+        self.sources = (self.sources or set()) | {source}
+        self.shown = min(self.shown or shown, shown)
+        self.deployments += count
+        self.last = max(self.last, last)
+
+
+def parse_services(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
+    """A question for a list of services. Raises QuestionError."""
+    form = Form(parameters, known=(*FILTERS, *PAGE))
+    return parse_filters(form, asker), form.page(int, str)
+
+
+def list_services(reader: Reader, filters: Filters, page: Page) -> ServiceList:
+    """A page of the services that match: by their deployments, or by their definition when none was deployed."""
+    services = load_services(reader, filters)
+    if page.after is not None:
+        at, name = int(page.after[0]), str(page.after[1])
+        services = [one for one in services if _key(one) > (-at, name)]
+    shown = services[: page.limit]
+    last = shown[-1] if shown else None
+    more = len(services) > page.limit and last is not None
+    return ServiceList(
+        data=tuple(shown),
+        next=Cursor.encode((-_key(last)[0], last.name)) if more and last is not None else None,
+    )
+
+
+def find_service(reader: Reader, name: str) -> ServiceShown | None:
+    """One service by its canonical name; `None` when it is neither defined nor deployed."""
+    found = load_services(reader, Filters(service=name))
+    return found[0] if found else None
+
+
+def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:
+    """All services that match, the latest deployed first."""
+    definitions = load_definitions(reader)
+    seen = _seen(reader, filters)
+    by_definition = _only_definitions(filters)
+    names = set(seen)
+    if by_definition is not None:
+        names |= {name for name, one in definitions.items() if _defined(one, by_definition)}
+    return sorted((_show(name, definitions.get(name), seen.get(name)) for name in names), key=_key)
+
+
+def _seen(reader: Reader, filters: Filters) -> dict[str, _Seen]:
+    seen: dict[str, _Seen] = {}
+    if filters.team is None and not filters.tags:
+        rows = reader.fetch(
+            "answer_services",
+            _service,
+            from_at=0 if filters.from_at is None else filters.from_at,
+            to_at=NEWEST[0] if filters.to_at is None else filters.to_at,
+        )
+        for service, env, repository, source, shown, count, last in rows:
+            if (
+                filters.service in (None, service)
+                and (filters.envs is None or env in filters.envs)
+                and filters.repository in (None, repository)
+                and filters.source in (None, source)
+            ):
+                seen.setdefault(service, _Seen()).add(env, repository, source, shown, count, last)
+        return seen
+    for row in load_deployments(reader, filters):
+        one = seen.setdefault(row.service, _Seen())
+        one.add(row.env, row.repository, row.source, row.service_shown, 1, row.finished_at)
+    return seen
+
+
+def _only_definitions(filters: Filters) -> Filters | None:
+    """What is left to ask a definition, or `None` when only a deployment can answer the question."""
+    rest = replace(filters, service=None, team=None, tags=(), repository=None, echo=None)
+    return filters if rest == Filters() else None
+
+
+def _defined(definition: ServiceDefinition, filters: Filters) -> bool:
+    return (
+        filters.service in (None, definition.service)
+        and filters.team in (None, definition.team.strip().lower())
+        and set(filters.tags) <= set(definition.tags)
+        and (filters.repository is None or filters.repository in linked_repositories(definition))
+    )
+
+
+def _show(name: str, definition: ServiceDefinition | None, seen: _Seen | None) -> ServiceShown:
+    seen = seen or _Seen()
+    return ServiceShown(
+        service=definition.shown if definition else seen.shown,
+        name=name,
+        team=(definition.team or None) if definition else None,
+        tags=definition.tags if definition else (),
+        languages=definition.languages if definition else (),
+        definition=None
+        if definition is None
+        else DefinitionShown(
+            schema_version=definition.schema_version,
+            location=definition.location,
+            source_patterns=definition.source_patterns,
+            links=tuple(link.url for link in definition.links),
+        ),
+        envs=tuple(env or None for env in sorted(seen.envs or ())),
+        repositories=tuple(sorted({*(seen.repositories or ()), *linked_repositories(definition)})),
+        sources=tuple(sorted(seen.sources or ())),
+        deployments=seen.deployments,
+        last_deployment_at=None if seen.last < 0 else seen.last,
+    )
+
+
+def _key(service: ServiceShown) -> tuple[int, str]:
+    return (1 if service.last_deployment_at is None else -service.last_deployment_at), service.name
+
+
+def _service(
+    service: str, env: str, repository: str, source: str, shown: str, count: int, last: Instant
+) -> tuple[str, str, str, str, str, int, Instant]:
+    return service, env, repository, source, shown, count, last
+
+
+def service_names(services: Iterable[ServiceShown]) -> list[str]:
+    """The canonical names, for choosing from."""
+    return sorted(one.name for one in services)
