@@ -26,3 +26,7 @@ DELETE FROM mark WHERE stage = :stage AND key = :key AND version = :version
 -- name: postpone_mark
 -- A derivation failed: try again later.
 UPDATE mark SET attempts = attempts + 1, run_at = :run_at, error = :error WHERE stage = :stage AND key = :key
+
+-- name: mark_now
+-- A mark as it is now.
+SELECT stage, key, from_at, version, attempts FROM mark WHERE stage = :stage AND key = :key

@@ -1,0 +1,104 @@
+"""Commands that change something: `sync`, `backfill`, `rebuild`, `keys`, `deliveries replay` (see show.py for its siblings)."""
+
+import json
+
+import click
+
+from bot.cli.context import operate, read
+from bot.facts import keys as key_facts
+
+SCOPES = ("deployments:write", "failures:write", "catalog:write", "read", "admin")
+
+
+@click.command()
+@click.argument("repositories", nargs=-1, required=True, metavar="REPO…")
+@click.option("--as", "name", metavar="URL", help="What the repository is called in deployments, if the path does not tell.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None:
+    """Mirror repositories (a path or a URL): commits, dates and changed paths, never file contents.
+
+    Can be interrupted and given again; a second run reads only what is new.
+    """
+    if name and len(repositories) > 1:
+        raise click.UsageError("--as names one repository; give them one at a time.")
+    result = operate("sync", remotes=list(repositories), name=name)
+    assert isinstance(result, list)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    for one in result:
+        click.echo(f"{one['repository']}: {one['commits']:,} commits")
+
+
+@click.command()
+@click.option("--from-tags", "tags", metavar="GLOB", required=True, help="Make a deployment of every tag that matches, e.g. 'v*'.")
+@click.option("--service", metavar="S", help="The service deployed; default: every service whose definition names the repository.")
+@click.option("--env", default="", metavar="E", help="The environment (default: none).")
+@click.option("--repo", "repository", metavar="R", help="The repository, if several are synced.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def backfill(tags: str, service: str | None, env: str, repository: str | None, as_json: bool) -> None:
+    """Make inferred deployments out of a repository's history, so that the first numbers are there at once.
+
+    Their source (tags) counts from the beginning of time from then on.
+    """
+    result = operate("backfill", tags=tags, service=service, env=env, repository=repository)
+    assert isinstance(result, dict)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(
+        f"{result['deployments']:,} deployments of {', '.join(result['services'])} from {result['tags']:,} tags of "
+        f"{result['repository']}. The source 'tags' counts retroactively."
+    )
+
+
+@click.command()
+def rebuild() -> None:
+    """Derive everything again from the facts (the result is equal; old numbers answer meanwhile)."""
+    result = operate("rebuild")
+    assert isinstance(result, dict)
+    click.echo(f"derived {result['series']:,} series and {result['pull_requests']:,} pull requests again")
+
+
+@click.group()
+def keys() -> None:
+    """API keys: shown once when created, stored hashed."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=("deployments:write",), show_default=True)
+@click.option("--service", "services", multiple=True, metavar="S", help="Limit the key to this service (repeatable).")
+@click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
+def create_key(name: str, scopes: tuple[str, ...], services: tuple[str, ...], as_json: bool) -> None:
+    """Create a key and print it, this once."""
+    made = operate("keys.create", name=name, scopes=list(scopes), services=list(services))
+    assert isinstance(made, dict)
+    if as_json:
+        click.echo(json.dumps(made, indent=2))
+        return
+    click.echo(made["key"])
+    click.echo(f"{made['id']} ({name}): {', '.join(scopes)}. This is the only time the key is shown.", err=True)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_keys(as_json: bool) -> None:
+    """List keys, without what opens a door."""
+    rows = read(key_facts.list_keys)
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row.id}  {row.name}  {row.scopes}  {'revoked' if row.revoked_at else 'active'}")
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+def revoke_key(key_id: str) -> None:
+    """Revoke a key by its id (see `keys list`)."""
+    operate("keys.revoke", id=key_id)
+    click.echo(f"{key_id} is revoked")
+
+
+COMMANDS = (sync, backfill, rebuild, keys)

@@ -1,0 +1,64 @@
+"""Write only what differs: derived rows that did not change are not touched."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.store import Row, Value, Writer
+
+SLICE = 400
+"""Rows per transaction: short enough that the intake does not feel them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedTable:
+    """A derived table as the difference needs it: the columns of its key come first, `delete` is a named statement over them."""
+
+    name: str
+    key: tuple[str, ...]
+    delete: str
+
+
+CHANGE_SET = DerivedTable(name="change_set", key=("deployment_id",), delete="delete_change_set")
+CHANGE = DerivedTable(name="change", key=("deployment_id", "sha"), delete="delete_change")
+CLASSIFICATION = DerivedTable(name="classification", key=("deployment_id",), delete="delete_classification")
+REMEDIATION = DerivedTable(name="remediation", key=("deployment_id", "target"), delete="delete_remediation")
+LANDING = DerivedTable(name="landing", key=("repository_id", "number"), delete="delete_landing")
+INTRODUCED = DerivedTable(name="introduced", key=("repository_id", "sha", "number", "role"), delete="delete_introduced")
+FLAG = DerivedTable(name="pull_request_flag", key=("repository_id", "number"), delete="delete_pull_request_flag")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One row to write, or (`row` is `None`) the key to delete."""
+
+    table: DerivedTable
+    key: tuple[Value, ...]
+    row: Row | None
+
+
+def difference(table: DerivedTable, old: Iterable[Row], new: Iterable[Row]) -> list[Edit]:
+    """What turns `old` into `new`, in key order."""
+    width = len(table.key)
+    before = {tuple(row[:width]): tuple(row) for row in old}
+    after = {tuple(row[:width]): tuple(row) for row in new}
+    gone = [Edit(table, key, None) for key in before if key not in after]
+    come = [Edit(table, key, row) for key, row in after.items() if before.get(key) != row]
+    return gone + come
+
+
+def slices(edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+    """The edits in transactions' worth."""
+    for start in range(0, len(edits), SLICE):
+        yield edits[start : start + SLICE]
+
+
+def apply(writer: Writer, edits: Sequence[Edit]) -> None:
+    """Write edits, deletions first."""
+    tables = {edit.table.name: edit.table for edit in edits}
+    for name, table in sorted(tables.items()):
+        keys = [dict(zip(table.key, edit.key, strict=True)) for edit in edits if edit.table is table and edit.row is None]
+        rows = [edit.row for edit in edits if edit.table is table and edit.row is not None]
+        if keys:
+            writer.execute_many(table.delete, keys)
+        if rows:
+            writer.write_many(name, rows, on_conflict="replace")

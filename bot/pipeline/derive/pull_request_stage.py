@@ -1,0 +1,131 @@
+"""The repository stage: which commits a pull request introduced, and whether it is a revert or hotfix by itself."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from bot.dora.deployments import Series
+from bot.dora.history import History
+from bot.dora.instants import Instant
+from bot.dora.landing import introduced
+from bot.dora.lead_time import stage_instants
+from bot.dora.pull_requests import Introduced, PullRequest
+from bot.dora.remediation import flag_pull_request
+from bot.facts.fetches import want_fetch
+from bot.facts.marks import CHANGES, CLASSIFICATION, mark_series
+from bot.facts.pull_requests import find_pull_request
+from bot.facts.repositories import RepositoryRow
+from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
+from bot.pipeline.derive.origins import StoredOrigins
+from bot.pipeline.derive.sources import Sources
+from bot.store import Reader, Row, Writer
+
+HEAD_REFS = {"github": "refs/pull/{}/head", "gitlab": "refs/merge-requests/{}/head"}
+"""Where a forge keeps the head of a pull request, whatever becomes of its branch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """What one pull request's derivation writes: rows, series to derive again, a head to fetch."""
+
+    edits: tuple[Edit, ...]
+    changes_of: tuple[tuple[Series, Instant], ...]
+    classification_of: tuple[tuple[Series, Instant], ...]
+    repository_id: int
+    introduced_changed: bool
+    head_ref: str | None
+
+
+def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, number: int) -> Derived:
+    """Derive one pull request from its record and the repository's history."""
+    repository = reader.fetch("repository_by_number", RepositoryRow, id=repository_id)[0]
+    record = find_pull_request(reader, repository_id, number)
+    history = sources.history(reader, repository_id)
+    found = introduced(history, record.pull_request) if record is not None else None
+    pull_request = record.pull_request if record is not None else None
+    old_introduced = reader.fetch("introduced_of", _row, repository_id=repository_id, number=number)
+    old_landing = reader.fetch("landing_of", _row, repository_id=repository_id, number=number)
+    new_introduced = _introduced_rows(repository_id, pull_request, found)
+    introduced_edits = difference(INTRODUCED, old_introduced, new_introduced)
+    landing_edits = difference(LANDING, old_landing, _landing_rows(repository_id, pull_request, found))
+    flag_edits = difference(
+        FLAG,
+        reader.fetch("flag_of", _row, repository_id=repository_id, number=number),
+        _flag_rows(reader, sources, repository, history, pull_request),
+    )
+    touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced)}  # type: ignore[arg-type]
+    carrying = _carrying(reader, repository_id, touched)
+    redo = carrying if introduced_edits or landing_edits else ()
+    return Derived(
+        edits=(*introduced_edits, *landing_edits, *flag_edits),
+        changes_of=redo,
+        classification_of=carrying,
+        repository_id=repository_id,
+        introduced_changed=bool(introduced_edits or landing_edits),
+        head_ref=_missing_head(repository, pull_request, found),
+    )
+
+
+def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
+    """What follows from a pull request's rows; the rows themselves are written by the deriver."""
+    for series, from_at in derived.changes_of:
+        mark_series(writer, series, from_at=from_at, stage=CHANGES)
+    for series, from_at in derived.classification_of:
+        mark_series(writer, series, from_at=from_at, stage=CLASSIFICATION)
+    if derived.introduced_changed:
+        # Tells those who keep a repository's introductions in memory to read them again.
+        writer.allocate(f"introduced:{derived.repository_id}", 1)
+    if derived.head_ref is not None:
+        want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
+
+
+def _introduced_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:
+    if pull_request is None or found is None or pull_request.merged_at is None:
+        return []
+    number, merged_at = pull_request.number, pull_request.merged_at
+    landed = [(repository_id, sha, number, "landed", i, merged_at) for i, sha in enumerate(found.commits)]
+    originals = [(repository_id, sha, number, "original", i, merged_at) for i, sha in enumerate(found.originals)]
+    return [*landed, *originals]
+
+
+def _landing_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:
+    if pull_request is None or pull_request.merged_at is None:
+        return []
+    ready_at, approved_at = stage_instants(pull_request)
+    kind, flag = ("", "merge_commit_unknown") if found is None else (found.landing.value, found.flag or "")
+    return [(repository_id, pull_request.number, kind, flag, pull_request.merged_at, ready_at, approved_at)]
+
+
+def _flag_rows(
+    reader: Reader, sources: Sources, repository: RepositoryRow, history: History, pull_request: PullRequest | None
+) -> list[Row]:
+    if pull_request is None:
+        return []
+    origins = StoredOrigins(reader, sources, repository, history)
+    flag = flag_pull_request(pull_request, origins.messages_of(pull_request), sources.rules(reader), origins)
+    if flag is None:
+        return []
+    return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]
+
+
+def _carrying(reader: Reader, repository_id: int, shas: set[bytes]) -> tuple[tuple[Series, Instant], ...]:
+    """The series that carry any of these commits, with the earliest instant."""
+    rows = [
+        row
+        for query in ("series_of_commits", "series_of_landed")
+        for row in reader.fetch_in(query, _row, sorted(shas), repository_id=repository_id)
+    ]
+    earliest: dict[Series, Instant] = defaultdict(lambda: 2**63 - 1)
+    for service, env, finished_at in rows:
+        series = Series(service=str(service), env=str(env))
+        earliest[series] = min(earliest[series], int(finished_at))  # type: ignore[arg-type]
+    return tuple(sorted(earliest.items()))
+
+
+def _missing_head(repository: RepositoryRow, pull_request: PullRequest | None, found: Introduced | None) -> str | None:
+    if pull_request is None or found is None or not found.head_missing or repository.forge not in HEAD_REFS:
+        return None
+    return HEAD_REFS[repository.forge].format(pull_request.number)
+
+
+def _row(*columns: object) -> Row:
+    return tuple(columns)  # type: ignore[arg-type]

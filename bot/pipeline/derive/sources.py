@@ -1,0 +1,110 @@
+"""What derivations read again and again, kept in memory while it is unchanged."""
+
+from collections import OrderedDict
+from typing import NamedTuple, TypeVar
+
+from bot.dora.deployments import RepositoryView
+from bot.dora.history import History
+from bot.dora.introductions import Introductions
+from bot.dora.paths import PathMatcher, Patterns, patterns_of
+from bot.dora.rules import RuleSet
+from bot.facts.repositories import RepositoryRow, find_repository
+from bot.pipeline.catalog import load_definition, load_rules
+from bot.pipeline.history import HistoryCache
+from bot.store import Reader
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+REMEMBERED = 64
+"""Repositories whose introductions are kept; compiled patterns, eight times as many."""
+
+
+class Sources:
+    """Histories, introductions and compiled patterns of the repositories that are being derived."""
+
+    def __init__(self, histories: HistoryCache) -> None:
+        self.histories = histories
+        self._introductions: OrderedDict[int, tuple[int, Introductions]] = OrderedDict()
+        self._matchers: OrderedDict[tuple[str, ...], PathMatcher] = OrderedDict()
+
+    def history(self, reader: Reader, repository_id: int) -> History:
+        """The repository's history as this snapshot has it."""
+        return self.histories.get(reader, repository_id)
+
+    def rules(self, reader: Reader) -> RuleSet:
+        """The rules in force."""
+        return load_rules(reader)
+
+    def introductions(self, reader: Reader, repository_id: int) -> Introductions:
+        """Which pull requests introduced which commits."""
+        versions = reader.fetch("introduced_version", int, name=f"introduced:{repository_id}")
+        version = versions[0] if versions else 0
+        known = self._introductions.get(repository_id)
+        if known is None or known[0] != version:
+            rows = reader.fetch("introduced_rows", _introduced, repository_id=repository_id)
+            landings = reader.fetch("landing_flags", _triple, repository_id=repository_id)
+            known = (version, Introductions(rows, landings))
+            _remember(self._introductions, repository_id, known, REMEMBERED)
+        return known[1]
+
+    def patterns(self, reader: Reader, service: str, repository: RepositoryRow) -> Patterns:
+        """What the service claims of the repository."""
+        definition = load_definition(reader, service)
+        branches: list[str] = []
+        tags: list[str] = []
+        if definition is not None and definition.links and definition.source_patterns is None:
+            # Refs tell where a link's ref ends and its path begins.
+            names = reader.fetch("refs_of_repository", str, repository_id=repository.id)
+            branches = [name.removeprefix("refs/heads/") for name in names if name.startswith("refs/heads/")]
+            tags = [name.removeprefix("refs/tags/") for name in names if name.startswith("refs/tags/")]
+        return patterns_of(definition, service=service, repository=repository.name, branches=branches, tags=tags)
+
+    def matcher(self, patterns: tuple[str, ...]) -> PathMatcher:
+        """The patterns, compiled."""
+        known = self._matchers.get(patterns)
+        if known is None:
+            known = PathMatcher(patterns)
+            _remember(self._matchers, patterns, known, REMEMBERED * 8)
+        return known
+
+    def view(self, reader: Reader, service: str, name: str) -> "SeriesRepository":
+        """What a service's series sees of the repository of that name; an unknown one has no history."""
+        row = find_repository(reader, name)
+        if row is None:
+            return SeriesRepository(None, _nothing_claimed(), RepositoryView(history=History(), matcher=self.matcher(("**",))))
+        patterns = self.patterns(reader, service, row)
+        view = RepositoryView(
+            history=self.history(reader, row.id),
+            matcher=self.matcher(patterns.patterns),
+            introductions=self.introductions(reader, row.id),
+            synced_from=row.synced_from,
+        )
+        return SeriesRepository(row, patterns, view)
+
+
+class SeriesRepository(NamedTuple):
+    """A repository as a series sees it; `row` is `None` if it is not known."""
+
+    row: RepositoryRow | None
+    patterns: Patterns
+    view: RepositoryView
+
+
+def _nothing_claimed() -> Patterns:
+    return Patterns(patterns=("**",), origin="repository not synced")
+
+
+def _introduced(sha: bytes, number: int, role: str, position: int, merged_at: int) -> tuple[bytes, int, str, int, int]:
+    return bytes(sha), number, role, position, merged_at
+
+
+def _triple(number: int, kind: str, flag: str) -> tuple[int, str, str]:
+    return number, kind, flag
+
+
+def _remember(known: OrderedDict[K, V], key: K, value: V, limit: int) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > limit:
+        known.popitem(last=False)
