@@ -1,9 +1,67 @@
-"""The changes that one deployment carried for one service: range, path filter, squash originals, redeployments."""
+"""The changes that one deployment carried for one service: range, path filter, squash originals, redeployments (semantics §3).
 
+One walk over a series serves both the derivation, which keeps changes and counts, and the explanation, which lists every
+candidate: they cannot disagree. No order of arrival shows in what comes out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import StrEnum, unique
+from typing import NamedTuple
 
 from bot.dora.commits import Sha
-from bot.dora.reasons import Dropped
+from bot.dora.delivered import Delivered
+from bot.dora.deployments import Deployment, Predecessor, RepositoryView, find_predecessor
+from bot.dora.history import CommitRange, History
+from bot.dora.instants import DAY, Duration
+from bot.dora.paths import EVERYTHING, PathMatcher
+from bot.dora.reasons import Dropped, NotComputed
+
+
+@unique
+class RangeFlag(StrEnum):
+    """What is worth saying about a deployment's changes."""
+
+    TRUNCATED = "truncated"
+    PREDECESSOR_SKIPPED = "predecessor_skipped"
+    TEST_MERGE = "test_merge"
+    SHALLOW_BOUNDARY = "shallow_boundary"
+    SQUASH_ORIGINALS_MISSING = "squash_originals_missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a range may reach; `None` lifts a limit."""
+
+    max_gap: Duration | None = 60 * DAY
+    max_commits: int | None = 5_000
+
+
+class CarriedCommit(NamedTuple):
+    """A change: a commit that this deployment carried. A tuple, because a rebuild makes millions of them."""
+
+    sha: Sha
+    original_of: Sha | None
+    """The squashed commit that it stood behind."""
+    number: int | None
+    """The pull request that introduced it, as far as known."""
+    redeployed: bool
+    first_delivery: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentChanges:
+    """What one deployment carried, newest first, or the reason why that is not known (or is nothing)."""
+
+    deployment_id: str
+    predecessor: str | None = None
+    not_computed: NotComputed | None = None
+    flags: tuple[str, ...] = ()
+    dropped: Mapping[Dropped, int]
+    changes: tuple[CarriedCommit, ...] = ()
+    taken_back: tuple[Sha, ...] = ()
+    """Of a deployment that moved backwards: the matching commits that its predecessor had, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +72,283 @@ class Candidate:
     reason: Dropped | None = None
     original_of: Sha | None = None
     redeployed: bool = False
+    first_delivery: bool = False
+    number: int | None = None
 
     @property
     def kept(self) -> bool:
         """Whether the commit is a change of this deployment."""
         return self.reason is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Everything behind one deployment's changes. The range is `since..head` where both are given; patterns as matched."""
+
+    changes: DeploymentChanges
+    since: Sha | None = None
+    head: Sha | None = None
+    patterns: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    """Newest first, originals after the squashed commit that they replace."""
+
+
+def derive_changes(
+    deployments: Sequence[Deployment],
+    *,
+    start: int = 0,
+    repositories: Mapping[str, RepositoryView],
+    limits: Limits = Limits(),
+) -> Iterator[DeploymentChanges]:
+    """The changes of each deployment from position `start` on; `deployments` is the whole series, in `series_order`."""
+    walk = _SeriesWalk(repositories, limits)
+    for position, deployment in enumerate(deployments):
+        result = walk.step(deployment)
+        if position >= start:
+            yield result
+
+
+def explain_changes(
+    deployments: Sequence[Deployment],
+    deployment_id: str,
+    *,
+    repositories: Mapping[str, RepositoryView],
+    limits: Limits = Limits(),
+) -> Explanation | None:
+    """The same walk, and every candidate of one deployment of the series; `None` when it is not in it."""
+    walk = _SeriesWalk(repositories, limits)
+    for deployment in deployments:
+        result = walk.step(deployment)
+        if deployment.id == deployment_id:
+            return walk.explain(result)
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Place:
+    """What the walk has seen of one repository; all names of it share `earlier` and `delivered`."""
+
+    view: RepositoryView
+    earlier: list[tuple[Deployment, int | None]]
+    delivered: Delivered
+    touching: AbstractSet[int] | None
+    """The commits that pass the path filter; `None` without a filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What a step compared; `matched` are the commits that passed the path filter."""
+
+    view: RepositoryView
+    a: int
+    b: int
+    span: CommitRange
+    matched: AbstractSet[int]
+
+
+class _SeriesWalk:
+    """Goes through a series in its order, knowing at each step what the earlier ones delivered."""
+
+    def __init__(self, repositories: Mapping[str, RepositoryView], limits: Limits) -> None:
+        self._repositories = repositories
+        self._limits = limits
+        self._places: dict[str, _Place] = {}
+        self._ends: _Ends | None = None
+
+    def step(self, deployment: Deployment) -> DeploymentChanges:
+        """The next deployment's changes."""
+        self._ends = None
+        sha = deployment.commit_sha
+        if sha is None or not deployment.repository:
+            return _nothing(deployment, NotComputed.NO_GIT)
+        place = self._places.get(deployment.repository) or self._enter(deployment.repository)
+        at = place.view.locate(sha)
+        found = find_predecessor(
+            deployment, place.earlier, synced_from=place.view.synced_from, max_gap=self._limits.max_gap
+        )
+        place.earlier.append((deployment, at))
+        flags = [RangeFlag.PREDECESSOR_SKIPPED] if found.skipped else []
+        if at is None:
+            return _nothing(deployment, NotComputed.COMMIT_UNKNOWN, found, flags)
+        if sha in place.view.aliases:
+            flags.append(RangeFlag.TEST_MERGE)
+        if found.at is None:
+            result = _nothing(deployment, found.reason, found, flags)
+        else:
+            result = self._compare(deployment, place, found, found.at, at, flags)
+        place.delivered.deliver(at)
+        return result
+
+    def _enter(self, name: str) -> _Place:
+        view = self._repositories.get(name)
+        if view is None:  # nothing is known of it yet
+            view = RepositoryView(history=History(), matcher=PathMatcher((EVERYTHING,)))
+        same = next((place for place in self._places.values() if place.view.history is view.history), None)
+        place = _Place(
+            view=view,
+            earlier=[] if same is None else same.earlier,
+            delivered=Delivered(view.history.graph) if same is None else same.delivered,
+            touching=None if view.matcher.everything else view.history.touching(view.matcher),
+        )
+        return self._places.setdefault(name, place)
+
+    def _compare(
+        self, deployment: Deployment, place: _Place, found: Predecessor, a: int, b: int, flags: list[RangeFlag]
+    ) -> DeploymentChanges:
+        history = place.view.history
+        span = history.range(a, b, max_commits=self._limits.max_commits)
+        matched = span.commits if place.touching is None else span.commits & place.touching
+        self._ends = _Ends(place.view, a, b, span, matched)
+        dropped = _dropped(span, matched, history)
+        changes: list[CarriedCommit] = []
+        taken_back: tuple[Sha, ...] = ()
+        reason = None
+        if span.truncated:
+            flags.append(RangeFlag.TRUNCATED)
+        if span.boundary:
+            flags.append(RangeFlag.SHALLOW_BOUNDARY)
+        if matched:
+            changes, squashed, missing = _carry(place, matched)
+            if squashed:
+                dropped[Dropped.SQUASHED] = squashed
+            if missing:
+                flags.append(RangeFlag.SQUASH_ORIGINALS_MISSING)
+        elif a == b:
+            reason = NotComputed.SAME_COMMIT
+        elif not span.size:
+            reason = NotComputed.MOVED_BACKWARDS
+            taken_back = self._taken_back(place, a, b)
+        else:
+            reason = NotComputed.NO_MATCHING_COMMITS
+        return DeploymentChanges(
+            deployment_id=deployment.id,
+            predecessor=found.id,
+            not_computed=reason,
+            flags=tuple(sorted(flags)),
+            dropped=dropped,
+            changes=tuple(changes),
+            taken_back=taken_back,
+        )
+
+    def _taken_back(self, place: _Place, a: int, b: int) -> tuple[Sha, ...]:
+        history = place.view.history
+        back = history.range(b, a, max_commits=self._limits.max_commits).commits
+        matched = back if place.touching is None else back & place.touching
+        return tuple(history.graph.sha(at) for at in history.newest_first(matched))
+
+    def explain(self, changes: DeploymentChanges) -> Explanation:
+        """What the latest step, which gave `changes`, looked at."""
+        if self._ends is None:
+            return Explanation(changes=changes)
+        view, a, b = self._ends.view, self._ends.a, self._ends.b
+        return Explanation(
+            changes=changes,
+            since=view.history.graph.sha(a),
+            head=view.history.graph.sha(b),
+            patterns=view.matcher.patterns,
+            candidates=tuple(_candidates(self._ends, changes)),
+        )
+
+
+def _nothing(
+    deployment: Deployment,
+    reason: NotComputed | None,
+    found: Predecessor | None = None,
+    flags: Sequence[RangeFlag] = (),
+) -> DeploymentChanges:
+    return DeploymentChanges(
+        deployment_id=deployment.id,
+        predecessor=None if found is None else found.id,
+        not_computed=reason,
+        flags=tuple(sorted(flags)),
+        dropped={},
+    )
+
+
+def _dropped(span: CommitRange, matched: AbstractSet[int], history: History) -> dict[Dropped, int]:
+    """How many candidates were left out, by reason; squashed ones come later."""
+    outside = len(span.commits) - len(matched)
+    unknown = 0
+    if outside and history.paths_unknown:
+        unknown = len(span.commits & history.paths_unknown - matched)
+    counts = (
+        (Dropped.MERGE, span.merges),
+        (Dropped.TRUNCATED, span.truncated),
+        (Dropped.PATH, outside - unknown),
+        (Dropped.PATHS_UNKNOWN, unknown),
+    )
+    return {reason: count for reason, count in counts if count}
+
+
+def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit], int, bool]:
+    """(changes newest first, how many squashed commits gave way to their originals, whether originals are missing)."""
+    view, delivered = place.view, place.delivered
+    graph, introductions = view.history.graph, view.introductions
+    again = delivered.redeployed(matched)
+    changes: list[CarriedCommit] = []
+    squashed, missing = 0, False
+    for at in reversed(view.history.newest_first(matched)):  # oldest first: of two twins the older is the first delivery
+        sha = graph.sha(at)
+        first = not delivered.counted(at)
+        originals = introductions.originals_of(sha)
+        if originals:
+            squashed += 1
+            changes += _originals(place, sha, originals, matched, at in again, first)
+        else:
+            missing = missing or introductions.lacks_originals(sha)
+            changes.append(CarriedCommit(sha, None, introductions.pull_request_of(sha), at in again, first))
+        delivered.count(at)
+    changes.reverse()
+    return changes, squashed, missing
+
+
+def _originals(
+    place: _Place, sha: Sha, originals: Sequence[Sha], matched: AbstractSet[int], again: bool, first: bool
+) -> Iterator[CarriedCommit]:
+    """What a squashed commit stands for, parents before children; an original that the range itself carries counts there."""
+    delivered, introductions = place.delivered, place.view.introductions
+    for original in originals:
+        at = place.view.history.graph.index(original)
+        if at is not None and at in matched:
+            continue
+        redeployed = again or (at is not None and delivered.has(at))
+        name = original if at is None else at
+        number = introductions.pull_request_of(original)
+        yield CarriedCommit(original, sha, number, redeployed, first and not delivered.counted(name))
+        delivered.count(name)
+
+
+def _candidates(ends: _Ends, changes: DeploymentChanges) -> Iterator[Candidate]:
+    """Every commit of the range, newest first; a squashed one is followed by its originals."""
+    history, graph = ends.view.history, ends.view.history.graph
+    kept = {change.sha: change for change in changes.changes if change.original_of is None}
+    behind: dict[Sha, list[CarriedCommit]] = {}
+    for change in changes.changes:
+        if change.original_of is not None:
+            behind.setdefault(change.original_of, []).append(change)
+    elsewhere = {change.sha for changes in behind.values() for change in changes}
+    for at in history.newest_first(graph.compare(ends.a, ends.b)[1]):
+        sha = graph.sha(at)
+        if at in ends.matched:
+            yield _kept(kept[sha]) if sha in kept else Candidate(sha=sha, reason=Dropped.SQUASHED)
+            yield from map(_kept, behind.get(sha, ()))
+        elif sha not in elsewhere:
+            yield Candidate(sha=sha, reason=_why_dropped(ends, at))
+
+
+def _kept(change: CarriedCommit) -> Candidate:
+    return Candidate(
+        sha=change.sha,
+        original_of=change.original_of,
+        redeployed=change.redeployed,
+        first_delivery=change.first_delivery,
+        number=change.number,
+    )
+
+
+def _why_dropped(ends: _Ends, at: int) -> Dropped:
+    if ends.view.history.graph.is_merge(at):
+        return Dropped.MERGE
+    if at not in ends.span.commits:
+        return Dropped.TRUNCATED
+    return Dropped.PATHS_UNKNOWN if at in ends.view.history.paths_unknown else Dropped.PATH

@@ -239,6 +239,25 @@ class CommitGraph:
                     stack.append(parent)
         return False
 
+    def ancestors_among(self, commits: Collection[int]) -> dict[int, set[int]]:
+        """For each of these commits, its strict ancestors among them: one pass, however many they are."""
+        group = sorted(set(commits))
+        if len(group) < 2:
+            return {at: set() for at in group}
+        bit = {at: 1 << position for position, at in enumerate(group)}
+        below: dict[int, int] = {}
+        strict: dict[int, int] = {}
+        for at in range(group[0], group[-1] + 1):
+            seen = 0
+            for parent in self._parents[at]:
+                seen |= below.get(parent, 0)
+            own = bit.get(at, 0)
+            if own:
+                strict[at] = seen
+            if seen | own:
+                below[at] = seen | own
+        return {at: {other for other in group if strict[at] & bit[other]} for at in group}
+
     def reach(self, at: int) -> bytes:
         """One byte per commit up to `at`: 1 for those reachable from it; remembered for the latest few."""
         known = self._reached.get(at)

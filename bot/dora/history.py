@@ -42,9 +42,13 @@ class CommitRange:
     truncated: int
     behind: bool
     """Whether the other one has commits that this one lacks."""
-    twinned: frozenset[int]
     boundary: bool
     """Whether a parent is missing inside the range, so that it may be too wide."""
+
+    @property
+    def size(self) -> int:
+        """How many commits there are, merges and truncated ones included."""
+        return len(self.commits) + self.merges + self.truncated
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,7 +167,6 @@ class History:
             merges=merges,
             truncated=found - len(kept),
             behind=bool(only_a),
-            twinned=kept & self.graph.twinned,
             boundary=not (self.graph.cut.isdisjoint(only_b) and self.shallow.isdisjoint(only_b)),
         )
         return self._ranges.put(key, result, weight=8 + len(kept))
