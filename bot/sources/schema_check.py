@@ -1,0 +1,113 @@
+"""Check a YAML document against a JSON schema, and say what is wrong where it stands."""
+
+import difflib
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+
+from bot.dora.definitions import Problem
+from bot.guard import YamlList, YamlMap, YamlNode, YamlText, decode_json, scrub, yaml_value
+
+MAX_PROBLEMS = 20
+"""Of one document: who has twenty mistakes has one."""
+
+
+def check_schema(file: str, document: YamlNode, schema: str) -> list[Problem]:
+    """The document's mistakes by `schemas/<schema>.json`, in the order of the file."""
+    found: list[Problem] = []
+    for error in _validator(schema).iter_errors(yaml_value(document)):
+        node = _node_at(document, list(error.absolute_path))
+        found += (error_at(file, place, message) for place, message in _told(error, node))
+        if len(found) >= MAX_PROBLEMS:
+            break
+    return sorted(found, key=lambda problem: (problem.line, problem.column, problem.message))[:MAX_PROBLEMS]
+
+
+def error_at(file: str, node: YamlNode, message: str) -> Problem:
+    """An error at a node."""
+    return Problem(file=file, line=node.line, column=node.column, severity="error", message=scrub(message))
+
+
+def warning_at(file: str, node: YamlNode, message: str) -> Problem:
+    """A warning at a node."""
+    return Problem(file=file, line=node.line, column=node.column, severity="warning", message=scrub(message))
+
+
+def shown(value: object) -> str:
+    """A value in a message: short, and in quotes."""
+    text = str(value)
+    return f"'{text if len(text) <= 60 else text[:60] + '…'}'"
+
+
+@functools.cache
+def _validator(schema: str) -> jsonschema.Draft7Validator:
+    text = resources.files("bot.sources").joinpath("schemas", *f"{schema}.json".split("/")).read_bytes()
+    loaded = decode_json(text)
+    if not isinstance(loaded, dict):
+        raise TypeError(f"schemas/{schema}.json is not a schema")
+    return jsonschema.Draft7Validator(loaded)
+
+
+def _node_at(document: YamlNode, path: list[str | int]) -> YamlNode:
+    node = document
+    for step in path:
+        if isinstance(node, YamlList) and isinstance(step, int):
+            node = node.items[step]
+        elif isinstance(node, YamlMap) and isinstance(step, str):
+            node = node.get(step) or node
+    return node
+
+
+def _told(error: ValidationError, node: YamlNode) -> Iterator[tuple[YamlNode, str]]:
+    where = _path_text(list(error.absolute_path))
+    rule: object = error.validator_value
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    match error.validator:
+        case "additionalProperties" if isinstance(node, YamlMap):
+            known = list(schema.get("properties", ()))
+            for key, _ in node.entries:
+                if key.text not in known:
+                    yield key, f"unknown key {shown(key.text)}{_below(where)}{_meant(key.text, known)}"
+        case "required" if isinstance(node, YamlMap):
+            missing = re.match(r"'(.*)' is a required property", error.message)
+            yield node, f"the key {shown(missing[1] if missing else rule)} is missing{_below(where)}"
+        case "type":
+            yield node, f"{where or 'the document'}: expected {_KINDS.get(str(rule), rule)}, found {_kind(node)}"
+        case "enum":
+            found = node.text if isinstance(node, YamlText) else _kind(node)
+            yield node, f"{where}: {shown(found)} is none of {', '.join(map(str, rule)) if isinstance(rule, list) else rule}"
+        case "minLength" | "minItems":
+            yield node, f"{where}: may not be empty"
+        case "maxLength" | "maxItems":
+            yield node, f"{where}: longer than {rule}"
+        case "pattern":
+            found = node.text if isinstance(node, YamlText) else _kind(node)
+            yield node, f"{where}: {shown(found)} does not look as it must: {rule}"
+        case _:
+            yield node, f"{where}: {error.message[:200]}"
+
+
+_KINDS = {"array": "a list", "object": "a mapping", "string": "a text"}
+
+
+def _kind(node: YamlNode) -> str:
+    if isinstance(node, YamlText):
+        return f"the text {shown(node.text)}" if node.text or not node.plain else "nothing"
+    return "a list" if isinstance(node, YamlList) else "a mapping"
+
+
+def _path_text(path: list[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")[:120]
+
+
+def _below(where: str) -> str:
+    return f" in {where}" if where else ""
+
+
+def _meant(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key[:60], known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -1,0 +1,63 @@
+"""Validate service definitions and rules, for people, editors and continuous integration."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bot.dora.definitions import Problem
+from bot.sources.definitions import read_definitions
+from bot.sources.folder import definition_files, file_name, read_files, unreadable
+from bot.sources.rules import RULES_FILE, read_rules
+
+Format = Literal["text", "github", "json"]
+
+
+def validate(paths: Sequence[Path]) -> list[Problem]:
+    """All problems of files and folders, read as one snapshot; `rules.yaml` is read as rules. Empty = all is well."""
+    files: list[Path] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            files += definition_files(path) if path.is_dir() else [path]
+        except OSError as error:
+            problems.append(unreadable(path, error.strerror or "not readable"))
+    texts, unread = read_files(list(dict.fromkeys(files)))
+    problems += unread
+    for path, text in texts.items():
+        if path.name == RULES_FILE:
+            problems += read_rules(file_name(path), text)[1]
+    definitions = {file_name(path): text for path, text in texts.items() if path.name != RULES_FILE}
+    problems += read_definitions(definitions).problems
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def format_problems(problems: Sequence[Problem], format: Format = "text") -> str:
+    """The problems as lines to click on, as GitHub's workflow commands, or as a JSON list; "" or `[]` when there are none."""
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode([asdict(problem) for problem in problems])).decode()
+    line = _github if format == "github" else _text
+    return "\n".join(map(line, problems))
+
+
+def _text(problem: Problem) -> str:
+    return f"{problem.file}:{problem.line}:{problem.column}: {problem.severity}: {_one_line(problem.message)}"
+
+
+def _github(problem: Problem) -> str:
+    place = f"file={_property(problem.file)},line={problem.line},col={problem.column}"
+    return f"::{problem.severity} {place}::{_data(problem.message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))
