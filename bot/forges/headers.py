@@ -1,19 +1,16 @@
 """Reading request headers that a stranger wrote."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+
+from multidict import MultiMapping
 
 from bot.forges import HeaderError, SignatureError
 
 LONGEST = 200
 
 
-class Headers(Protocol):
-    """What aiohttp's multidict offers; names compare case-insensitively."""
-
-    def getall(self, key: str, default: Sequence[str] = ..., /) -> Sequence[str]:
-        """All values of a header."""
-        ...
+Headers = MultiMapping[str]
+"""What aiohttp gives: names compare case-insensitively, a header may be repeated."""
 
 
 def single(headers: Headers, name: str) -> str | None:
@@ -27,7 +24,7 @@ def single(headers: Headers, name: str) -> str | None:
 def plain(headers: Headers, name: str) -> str | None:
     """A header that names something: short printable ASCII, `None` if absent or empty; raises HeaderError for others."""
     values = headers.getall(name, ())
-    if not values or values == [""]:
+    if not values or not values[0]:
         return None
     value = values[0].strip()
     if len(values) > 1 or not 0 < len(value) <= LONGEST or not value.isascii() or not value.isprintable():

@@ -1,0 +1,60 @@
+"""Refusals as values: status, slug, sentence, field; and how they look on the wire.
+
+Our own shape is `{"errors": [{"status", "title", "detail", "source"?}], "id"}`; routes of the original (`/api/v2/`) keep its
+bodies (`title` in words, plain strings for 401 and 403) with the `id` beside them.
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+RETRY_AFTER = "5"
+"""Seconds."""
+ORIGINAL = "/api/v2/"
+
+
+class HttpError(Exception):
+    """A request is refused."""
+
+    def __init__(
+        self, status: int, title: str, detail: str, *, pointer: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {title}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.pointer = pointer
+        self.headers = dict(headers or {})
+
+
+def unavailable(title: str, detail: str) -> HttpError:
+    """A 503 that says when to try again."""
+    return HttpError(503, title, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def source_off(detail: str) -> HttpError:
+    """A source without its secret is not there."""
+    return HttpError(404, "source_off", detail)
+
+
+def error_response(request: web.BaseRequest, error: HttpError, *, request_id: str) -> web.Response:
+    """The response that tells the sender."""
+    original = request.path.startswith(ORIGINAL)
+    one: dict[str, object] = {"status": str(error.status), "title": error.title, "detail": error.detail}
+    if original:
+        one["title"] = HTTPStatus(error.status).phrase
+    if error.pointer is not None:
+        one["source"] = {"pointer": error.pointer}
+    errors: list[object] = [HTTPStatus(error.status).phrase if original and error.status in {401, 403} else one]
+    response = web.Response(
+        status=error.status,
+        body=json.dumps({"errors": errors, "id": request_id}).encode(),
+        content_type="application/json",
+        headers=error.headers,
+    )
+    if not request.content.is_eof():
+        # What was not read is not worth reading.
+        response.force_close()
+    return response

@@ -1,0 +1,52 @@
+"""The one table of routes, and the application around it."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from bot.settings import Settings
+from bot.store import Store
+from bot.web import datadog_api, health, webhooks
+from bot.web.auth import Row, guarded
+from bot.web.bodies import BUDGET, ByteBudget
+from bot.web.context import CLOCK, ENGINE_ALIVE, SETTINGS, STORE, WAKE
+from bot.web.metrics import METRICS, Metrics
+from bot.web.middlewares import answer_errors, careful_headers, identify
+
+SHUTDOWN_TIMEOUT = 8.0
+"""Seconds; aiohttp cuts what is still running after twice that."""
+
+
+def rows() -> tuple[Row, ...]:
+    """Every route: method, path, handler, access."""
+    return (*webhooks.ROWS, *datadog_api.ROWS, *health.ROWS)
+
+
+def make_app(
+    *,
+    settings: Settings,
+    store: Store,
+    clock: Callable[[], int],
+    wake: Callable[[str], None],
+    engine_alive: Callable[[], bool],
+) -> web.Application:
+    """The web application; it opens and closes nothing."""
+    app = web.Application(middlewares=[identify, answer_errors])
+    app[SETTINGS] = settings
+    app[STORE] = store
+    app[CLOCK] = clock
+    app[WAKE] = wake
+    app[ENGINE_ALIVE] = engine_alive
+    app[METRICS] = Metrics()
+    app[BUDGET] = ByteBudget()
+    app.on_response_prepare.append(careful_headers)
+    for row in rows():
+        app.router.add_route(row.method, row.path, guarded(row))
+        if row.method == "GET":
+            app.router.add_route("HEAD", row.path, guarded(row))
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """The runner to serve it with: bodies as sent (see `bodies.py`), no access log (it would hold query strings)."""
+    return web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
