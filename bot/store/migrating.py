@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -47,7 +46,7 @@ def migrate_sqlite(connection: sqlite3.Connection, path: Path, *, until: float, 
     Each migration looks for the pending ones under the write lock, so two processes may start together."""
     migrations = Migrations("rollforward")
     for name, text in migration_texts("sqlite", folder):
-        migrations(name=name)(partial(_run, text=text))
+        _register(migrations, name, text)
     database = Database(connection, execute_plugins=False)
     done: list[str] = []
     try:
@@ -76,10 +75,12 @@ def _apply_next(migrations: Migrations, database: Database) -> list[str]:
     return pending[:1]
 
 
-def _run(database: Database, text: str) -> None:
-    # executescript would commit
-    for statement in statements(text):
-        database.conn.execute(statement)
+def _register(migrations: Migrations, name: str, text: str) -> None:
+    @migrations(name=name)
+    def run(database: Database) -> None:
+        # executescript would commit
+        for statement in statements(text):
+            database.conn.execute(statement)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,9 +3,9 @@
 `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, `postgresql://user@host/name`. A URL may hold a password: it is never
 logged nor part of an error."""
 
-import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote
@@ -64,11 +64,12 @@ class OwnerLock:
         except OSError as error:
             raise StoreUnavailableError(f"cannot open {self.path}: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise StoreInUseError("another process owns this store") from error
         except OSError as error:
             os.close(descriptor)
-            if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-                raise StoreInUseError("another process owns this store") from error
             raise StoreUnavailableError(f"cannot lock {self.path}: {error.strerror}") from error
         self._descriptor = descriptor
         self.announce(socket_path)
@@ -113,3 +114,13 @@ class OwnerLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
+
+
+def _lock(descriptor: int) -> None:
+    # somebody who asks who the owner is holds the lock for a moment
+    for _ in range(5):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

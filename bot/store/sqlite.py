@@ -11,17 +11,16 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from bot.store import Appended, Reader, Receipt, StoreError, StoreUnavailableError, Writer
+from bot.store import Appended, Reader, Receipt, StoreUnavailableError, Writer
 from bot.store.bell import Bell
 from bot.store.migrating import create_database, migrate_sqlite
 from bot.store.named import Query, load_queries
+from bot.store.receiving import ANSWER, append_in_loop
 from bot.store.sqlite_connection import READERS, ReaderPool
-from bot.store.sqlite_writing import Waiting, WriterThread
+from bot.store.sqlite_writing import WriterThread
 
 T = TypeVar("T")
 
-ANSWER = 3.4
-"""Seconds after which a caller gets an answer, whatever the disk does."""
 CLOSING = 10.0
 """Seconds to finish what is queued when the store closes."""
 _FIXED = (3, 51, 3)
@@ -72,15 +71,7 @@ class SqliteStore:
 
     async def append(self, receipt: Receipt) -> Appended:
         """Store a receipt durably, or find the known one. Rings "inbox"."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Appended] = loop.create_future()
-        waiting = Waiting(receipt, partial(_answer, loop, future))
-        self._writer.append(waiting)
-        timer = loop.call_later(ANSWER, _give_up, future, waiting)
-        try:
-            appended = await future
-        finally:
-            timer.cancel()
+        appended = await append_in_loop(self._writer.append, receipt)
         self._bell.ring("inbox")
         return appended
 
@@ -117,26 +108,3 @@ def _result(future: "Future[T]", timeout: float | None) -> T:
     if future.cancel():
         raise StoreUnavailableError("the store is slow")
     return future.result()
-
-
-def _answer(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Appended]", waiting: Waiting) -> None:
-    try:
-        loop.call_soon_threadsafe(_settle, future, waiting)
-    except RuntimeError:
-        # the loop is closed: nobody waits any more
-        return
-
-
-def _settle(future: "asyncio.Future[Appended]", waiting: Waiting) -> None:
-    if future.done():
-        return
-    if isinstance(waiting.result, StoreError):
-        future.set_exception(waiting.result)
-    elif waiting.result is not None:
-        future.set_result(waiting.result)
-
-
-def _give_up(future: "asyncio.Future[Appended]", waiting: Waiting) -> None:
-    waiting.given_up = True
-    if not future.done():
-        future.set_exception(StoreUnavailableError("the store is slow"))

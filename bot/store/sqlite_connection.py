@@ -25,15 +25,15 @@ from bot.store import (
     Value,
 )
 from bot.store.named import Query, chunks
+from bot.store.receiving import PATIENCE
 from bot.store.tables import insert_text
 
 T = TypeVar("T")
 
 READERS = 4
 """Reader connections of one process."""
-PATIENCE = 3.0
-"""Seconds a caller waits for its turn before it is told that the store is unavailable."""
 _STREAM_ROWS = 1_000
+_CONSTRAINT_DATATYPE = 3091
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -89,7 +89,7 @@ def translate(error: Exception, doing: str) -> StoreError:
         if code in _UNAVAILABLE:
             return StoreUnavailableError(f"{doing}: {name}")
         if isinstance(error, sqlite3.IntegrityError):
-            wrong_type = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_DATATYPE
+            wrong_type = getattr(error, "sqlite_errorcode", 0) == _CONSTRAINT_DATATYPE
             return (StoreValueError if wrong_type else StoreConflictError)(f"{doing}: {error}")
         if code == sqlite3.SQLITE_TOOBIG or isinstance(error, sqlite3.InterfaceError | sqlite3.DataError):
             return StoreValueError(f"{doing}: {name}")
@@ -204,9 +204,8 @@ class SqliteWriter(SqliteReader):
 
     def allocate(self, sequence: str, n: int) -> int:
         """The first of `n` consecutive numbers."""
-        first = next(iter(self.fetch("next_in_sequence", int, name=sequence)), 1)
-        self.execute("advance_sequence", name=sequence, next=first + n)
-        return first
+        (after,) = self.fetch("take_from_sequence", int, name=sequence, n=n)
+        return after - n
 
     def lock(self, *key: Value) -> None:
         """Nothing to do: there is one writer."""

@@ -19,15 +19,14 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bot.store import Appended, Receipt, StoreError, StoreUnavailableError
+from bot.store import StoreError, StoreUnavailableError
 from bot.store.inbox import append_receipts
 from bot.store.named import Query
-from bot.store.sqlite_connection import PATIENCE, SqliteWriter, begin_immediate, connect, primary_code, translate
+from bot.store.receiving import GROUP, PATIENCE, Waiting
+from bot.store.sqlite_connection import SqliteWriter, begin_immediate, connect, primary_code, translate
 
 T = TypeVar("T")
 
-GROUP = 256
-"""Receipts committed together at most."""
 BULK_PATIENCE = 30.0
 """Seconds a bulk slice waits for a foreign lock."""
 _URGENT_AT_ONCE = 4
@@ -39,17 +38,6 @@ _SLOW = 5.0
 """Seconds after which an unfinished transaction counts as a fault."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """A receipt in the queue; `answer` is called once, from the writer's thread, with an Appended or an error."""
-
-    receipt: Receipt
-    answer: Callable[["Waiting"], None]
-    due: float = field(default_factory=lambda: time.monotonic() + PATIENCE)
-    result: Appended | StoreError | None = None
-    given_up: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -175,17 +163,14 @@ class WriterThread:
         except (sqlite3.Error, StoreError) as error:
             failure = self._fail(error)
             for waiting in group:
-                waiting.result = failure
-                waiting.answer(waiting)
+                waiting.end(failure)
             return
         for waiting, result in zip(group, results, strict=True):
-            waiting.result = result
-            waiting.answer(waiting)
+            waiting.end(result)
 
     def _refuse(self, late: Sequence[Waiting]) -> None:
         for waiting in late:
-            waiting.result = StoreUnavailableError("the write lock was not to be had")
-            waiting.answer(waiting)
+            waiting.end(StoreUnavailableError("the write lock was not to be had"))
 
     def _do(self, job: Job) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -211,7 +196,7 @@ class WriterThread:
         for act in acts:
             try:
                 act()
-            except Exception:
+            except Exception:  # noqa: BLE001 - what was written is durable, whatever comes after
                 _log.exception("store_act_failed")
         job.future.set_result(result)
 

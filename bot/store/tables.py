@@ -151,7 +151,9 @@ def insert_text(name: str, on_conflict: OnConflict, dialect: Dialect) -> str:
     if table is None:
         raise StoreError(f"there is no table {name}")
     slots = ", ".join(["%s" if dialect == "postgres" else "?"] * len(table.columns))
-    insert = f"INSERT INTO {name} ({', '.join(table.columns)}) VALUES ({slots})"  # noqa: S608 - names of this file
+    # "fetch" is a reserved word to PostgreSQL
+    columns = ", ".join(table.columns)
+    insert = f'INSERT INTO "{name}" ({columns}) VALUES ({slots})'  # noqa: S608 - names of this file
     if on_conflict == "fail":
         return insert
     target = f"{insert} ON CONFLICT ({', '.join(table.key)})"
@@ -163,5 +165,5 @@ def insert_text(name: str, on_conflict: OnConflict, dialect: Dialect) -> str:
         return replace
     if not table.order:
         raise StoreError(f"{name} has no order columns")
-    new, old = (", ".join(f"{row}.{column}" for column in table.order) for row in ("excluded", name))
+    new, old = (", ".join(f'"{row}".{column}' for column in table.order) for row in ("excluded", name))
     return f"{replace} WHERE ({new}) > ({old})"

@@ -40,7 +40,7 @@ CREATE TABLE repository (
     synced_at BIGINT               -- when that sync completed
 );
 
-CREATE TABLE fetch (                -- refs wanted from a repository's remote; a completed fetch deletes its rows
+CREATE TABLE "fetch" (                -- refs wanted from a repository's remote; a completed fetch deletes its rows
     repository_id BIGINT NOT NULL,
     ref TEXT COLLATE "C" NOT NULL,              -- 'refs/heads/main', 'refs/pull/12/head', '*' for all branches and tags
     wanted_at BIGINT NOT NULL,

@@ -9,10 +9,10 @@ SELECT r.id FROM repository r WHERE r.name = :name AND NOT EXISTS (
 
 -- name: upsert_fetch
 -- Wish for a ref; a wish that is pending gets a new version and is due at once.
-INSERT INTO fetch (repository_id, ref, wanted_at, version, attempts, run_at, error)
+INSERT INTO "fetch" (repository_id, ref, wanted_at, version, attempts, run_at, error)
 VALUES (:repository_id, :ref, :now, 1, 0, :now, '')
 ON CONFLICT (repository_id, ref) DO UPDATE
-SET wanted_at = excluded.wanted_at, version = fetch.version + 1, run_at = excluded.run_at
+SET wanted_at = excluded.wanted_at, version = "fetch".version + 1, run_at = excluded.run_at
 
 -- name: repository_by_name
 -- A repository by its id as text.

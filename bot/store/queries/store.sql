@@ -24,3 +24,36 @@ SELECT next FROM sequence WHERE name = :name
 -- Numbers up to here are given; a sequence never goes back.
 INSERT INTO sequence (name, next) VALUES (:name, :next)
 ON CONFLICT (name) DO UPDATE SET next = excluded.next WHERE excluded.next > sequence.next
+
+-- name: take_from_sequence
+-- Take n numbers; what is returned is the number after them.
+INSERT INTO sequence (name, next) VALUES (:name, 1 + :n)
+ON CONFLICT (name) DO UPDATE SET next = sequence.next + :n RETURNING next
+
+-- name: lock_key (postgres)
+-- Hold a key until the transaction ends.
+SELECT 1 FROM (SELECT pg_advisory_xact_lock(:key)) held
+
+-- name: draw_inbox_ids (postgres)
+-- Numbers for the inbox.
+SELECT min(id), max(id) FROM (SELECT nextval('inbox_id') AS id FROM generate_series(1, :n)) drawn
+
+-- name: transaction_id (postgres)
+-- What the server calls this transaction, if it has written anything.
+SELECT pg_current_xact_id_if_assigned()::text
+
+-- name: transaction_state (postgres)
+-- What became of a transaction.
+SELECT pg_xact_status(:id::xid8)
+
+-- name: insert_receipts (postgres)
+-- A group of receipts into the inbox; those whose sender's key is there are not returned.
+WITH added AS (
+    INSERT INTO inbox (id, source, key, event, received_at, headers, body, encoding, state, reason, attempts, run_at)
+    SELECT nextval('inbox_id'), source, key, event, received_at, headers, body, '', 'received', '', 0, received_at
+    FROM unnest(:sources::text[], :keys_::text[], :events::text[], :instants::bigint[], :headers::text[], :bodies::bytea[])
+        WITH ORDINALITY AS given (source, key, event, received_at, headers, body, n)
+    ORDER BY n
+    ON CONFLICT (source, key) DO NOTHING
+    RETURNING id, source, key)
+SELECT id, source, key, pg_notify('inbox', '') FROM added ORDER BY id

@@ -1,0 +1,216 @@
+"""The PostgreSQL engine: any number of processes, each with a small pool and a thread that commits receipts in groups.
+
+Rules:
+- A write is serializable and tried again when it collides; so is one whose connection was lost, unless the server says that it was
+  committed.
+- A receipt is answered after the commit that holds it.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
+
+import psycopg
+import psycopg_pool
+from psycopg import errors
+
+from bot.store import Appended, Reader, Receipt, StoreError, StoreUnavailableError, Writer
+from bot.store.bell import Bell
+from bot.store.migrating_postgres import migrate_postgres
+from bot.store.named import Query, load_queries
+from bot.store.postgres_connection import (
+    RETRIABLE,
+    Connection,
+    DriverError,
+    PostgresReader,
+    PostgresWriter,
+    adapters,
+    translate,
+)
+from bot.store.postgres_threads import AppendingThread, ListeningThread
+from bot.store.receiving import ANSWER, PATIENCE, append_in_loop
+
+T = TypeVar("T")
+
+CONNECTIONS = 10
+BULK_PATIENCE = 30.0
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE = b"BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = '2500ms'"
+
+
+class PostgresStore:
+    """A PostgreSQL database; other processes may use it too."""
+
+    dialect: Literal["sqlite", "postgres"] = "postgres"
+
+    def __init__(self, url: str, *, queries: Mapping[str, Query] | None = None) -> None:
+        self._url = url
+        self._queries = queries if queries is not None else load_queries("postgres")
+        self._bell = Bell()
+        self._failed = False
+        self._closed = False
+        self._pool: psycopg_pool.ConnectionPool[Connection] = psycopg_pool.ConnectionPool(
+            url,
+            min_size=1,
+            max_size=CONNECTIONS,
+            timeout=PATIENCE,
+            # gives up early and connects anew when asked, instead of resting for minutes after an outage
+            reconnect_timeout=1.0,
+            kwargs={"autocommit": True, "connect_timeout": 3, "context": adapters(), "application_name": "rollforward"},
+            open=True,
+        )
+        self._threads = ThreadPoolExecutor(CONNECTIONS - 2, thread_name_prefix="store")
+        self._appending = AppendingThread(self._pool, self._queries)
+        self._listening = ListeningThread(url, self._bell)
+
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` over one snapshot."""
+
+        def attempt(connection: Connection) -> T:
+            connection.execute(_READ)
+            result = work(PostgresReader(connection, self._queries))
+            connection.execute(b"ROLLBACK")
+            return result
+
+        return self._try(attempt, PATIENCE)
+
+    def write(self, work: Callable[[Writer], T], *, urgent: bool = True) -> T:
+        """Run `work` in one durable transaction, again if it collides with another."""
+        pending: list[str] = []
+        finished: list[tuple[T, list[Callable[[], None]]]] = []
+
+        def attempt(connection: Connection) -> tuple[T, list[Callable[[], None]]]:
+            if pending and self._was_committed(connection, pending.pop()):
+                return finished[-1]
+            connection.execute(_WRITE)
+            writer = PostgresWriter(connection, self._queries)
+            done = work(writer), writer.acts
+            (number,) = writer.fetch("transaction_id", lambda text: text)
+            if number is not None:
+                pending[:] = [number]
+                finished[:] = [done]
+            cursor = connection.execute(b"COMMIT")
+            pending.clear()
+            if cursor.statusmessage != "COMMIT":
+                raise StoreError("a work went on after an error of the store; nothing was written")
+            return done
+
+        result, acts = self._try(attempt, PATIENCE if urgent else BULK_PATIENCE)
+        for act in acts:
+            act()
+        return result
+
+    async def read_async(self, work: Callable[[Reader], T]) -> T:
+        """`read` in a thread."""
+        return await self._in_thread(lambda: self.read(work), ANSWER * 10)
+
+    async def write_async(self, work: Callable[[Writer], T], *, urgent: bool = True) -> T:
+        """`write` in a thread; an urgent one is answered in time, even if its outcome is not known."""
+        return await self._in_thread(lambda: self.write(work, urgent=urgent), ANSWER if urgent else None)
+
+    async def append(self, receipt: Receipt) -> Appended:
+        """Store a receipt durably, or find the known one. Notifies "inbox"."""
+        return await append_in_loop(self._appending.enqueue, receipt)
+
+    def wait(self, channel: str, timeout: float) -> bool:
+        """Wait until any process notifies `channel`; a notification nobody heard is kept."""
+        self._listening.start()
+        return self._bell.wait(channel, timeout)
+
+    def notify(self, channel: str) -> None:
+        """Wake those who wait for `channel`, in every process."""
+        self._bell.ring(channel)
+        self._try(lambda connection: connection.execute(b"SELECT pg_notify(%s, '')", (channel,)), PATIENCE)
+
+    def healthy(self) -> bool:
+        """Whether the last transaction did not fail and the thread that appends lives."""
+        return not self._failed and self._appending.healthy()
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; the names of the migrations applied."""
+        return self._try(migrate_postgres, BULK_PATIENCE)
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of the connections."""
+        if self._closed:
+            return
+        self._closed = True
+        self._appending.close()
+        self._listening.close()
+        self._threads.shutdown(wait=True)
+        self._pool.close()
+
+    async def _in_thread(self, act: Callable[[], T], patience: float | None) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._threads, act)
+        done, _ = await asyncio.wait({future}, timeout=patience)
+        if not done:
+            future.cancel()
+            raise StoreUnavailableError("the store is slow")
+        return future.result()
+
+    def _try(self, attempt: Callable[[Connection], T], patience: float) -> T:
+        until = time.monotonic() + patience
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                result = self._attempt(attempt, until)
+            except DriverError as error:
+                failure = translate(error.cause, error.doing)
+                again = _again(error.cause, tries)
+                if not again or time.monotonic() >= until:
+                    self._failed = isinstance(failure, StoreUnavailableError)
+                    raise failure from error.cause
+                if not isinstance(error.cause, RETRIABLE):
+                    self._pool.check()
+                time.sleep(random.uniform(0.002, 0.02) * min(tries, 8))  # noqa: S311 - to part two that collide
+            else:
+                self._failed = False
+                return result
+
+    def _attempt(self, attempt: Callable[[Connection], T], until: float) -> T:
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+        try:
+            connection = self._pool.getconn(max(until - time.monotonic(), 0.05))
+        except psycopg_pool.PoolTimeout as error:
+            self._failed = True
+            raise StoreUnavailableError("no connection to PostgreSQL") from error
+        try:
+            return attempt(connection)
+        except psycopg.Error as error:
+            raise DriverError("transaction", error) from error
+        finally:
+            self._give_back(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        try:
+            if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                connection.execute(b"ROLLBACK")
+        except psycopg.Error:
+            connection.close()
+        self._pool.putconn(connection)
+
+    def _was_committed(self, connection: Connection, number: str) -> bool:
+        reader = PostgresReader(connection, self._queries)
+        until = time.monotonic() + PATIENCE
+        while True:
+            (state,) = reader.fetch("transaction_state", str, id=number)
+            if state != "in progress" or time.monotonic() >= until:
+                return bool(state == "committed")
+            time.sleep(0.02)
+
+
+def _again(cause: Exception, tries: int) -> bool:
+    """Whether the same work may succeed: it collided, or its connection was lost."""
+    if isinstance(cause, RETRIABLE):
+        return True
+    if isinstance(cause, errors.UniqueViolation):
+        # among serializable transactions a collision can look like this; a real one comes back
+        return tries == 1
+    if isinstance(cause, errors.LockNotAvailable | errors.QueryCanceled | errors.DiskFull):
+        return False
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | errors.AdminShutdown)

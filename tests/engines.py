@@ -1,0 +1,125 @@
+"""The engines the tests run on: a SQLite file, and a private PostgreSQL cluster that lives as long as the session."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+
+from bot.store.opening import open_store
+
+ENGINES = ("sqlite", "postgres")
+_SETTINGS = (
+    "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+    " -c shared_buffers=32MB -c autovacuum=off"
+)
+
+
+class MissingPostgresError(Exception):
+    """There is no PostgreSQL here and none could be installed."""
+
+
+class Cluster:
+    """A PostgreSQL server of our own, reachable through a socket in its folder only."""
+
+    def __init__(self) -> None:
+        self._programs = find_programs()
+        self._folder = Path(tempfile.mkdtemp(prefix="rollforward-pg-", dir="/tmp"))
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            # initdb refuses root
+            user = pwd.getpwnam("postgres")
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            self._as_user = ["runuser", "-u", "postgres", "--"]
+        self._made = 0
+
+    def start(self) -> None:
+        """Create and start the server, with a migrated template."""
+        self._run("initdb", "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        self.start_server()
+        self._ask("CREATE DATABASE migrated")
+        store = open_store(self.url("migrated"))
+        try:
+            store.migrate()
+        finally:
+            store.close()
+
+    def start_server(self) -> None:
+        """Start the server of a created cluster."""
+        self._run("pg_ctl", "-w", "-o", f"-k {self._folder} {_SETTINGS}", "-l", str(self._folder / "log"), "start")
+
+    def stop_server(self, mode: str = "immediate") -> None:
+        """Stop the server; its databases stay."""
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def stop(self) -> None:
+        """Stop the server and remove everything."""
+        self.stop_server()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        """How to reach a database."""
+        return f"postgresql:///{database}?host={self._folder}&user=postgres"
+
+    def create(self) -> str:
+        """A fresh, migrated database; its name."""
+        self._made += 1
+        name = f"test_{self._made}"
+        self._ask(f"CREATE DATABASE {name} TEMPLATE migrated")
+        return name
+
+    def drop(self, name: str) -> None:
+        """Forget a database, whoever is still connected."""
+        self._ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _ask(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, str(self._programs / program), "-D", str(self._folder / "data"), *arguments]
+        done = subprocess.run(
+            command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stderr.decode(errors='replace')}")
+
+
+def find_programs() -> Path:
+    """The folder of PostgreSQL's programs; installed now if we may."""
+    for attempt in _ways_to_get_them():
+        attempt()
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if found:
+            return found[-1].parent
+        elsewhere = shutil.which("initdb")
+        if elsewhere is not None:
+            return Path(elsewhere).resolve().parent
+    raise MissingPostgresError("PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)")
+
+
+def _ways_to_get_them() -> list[Callable[[], None]]:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return [_nothing]
+    return [_nothing, _install, _update_and_install]
+
+
+def _nothing() -> None:
+    """What is there already."""
+
+
+def _install() -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(
+        ["apt-get", "install", "-y", "--no-install-recommends", "postgresql"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+
+
+def _update_and_install() -> None:
+    subprocess.run(["apt-get", "update"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    _install()
