@@ -4,12 +4,11 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bot.answers.changes import ChangeShown, ExplainSource, load_changes
 from bot.answers.definitions import load_definitions
 from bot.answers.deployments import DeploymentShown, show_deployments
-from bot.answers.encode import Json, to_json
 from bot.answers.paths import RepositoryPaths, repository_paths
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.dora.commits import Sha
@@ -94,13 +93,12 @@ def explain(
     )
 
 
-def explanation_json(explanation: Explanation) -> dict[str, Json]:
-    """An explanation in the API's shape: the deployment, and beside its fields what explains them."""
-    shown = to_json(explanation)
-    if not isinstance(shown, dict):
-        raise TypeError("an explanation is an object")
-    deployment, predecessor = shown.pop("deployment"), shown.pop("predecessor")
-    return {**(deployment if isinstance(deployment, dict) else {}), **shown, "predecessor_deployment": predecessor}
+def explanation_json(explanation: Explanation) -> dict[str, object]:
+    """An explanation in the API's shape: the deployment, and beside its fields what explains them (for `encode.to_json`)."""
+    deployment = {field.name: getattr(explanation.deployment, field.name) for field in fields(DeploymentShown)}
+    rest = {field.name: getattr(explanation, field.name) for field in fields(Explanation)}
+    del rest["deployment"]
+    return deployment | {"predecessor_deployment": rest.pop("predecessor")} | rest
 
 
 def git_command(compared: RangeShown, *, backwards: bool = False) -> str:

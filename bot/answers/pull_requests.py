@@ -85,9 +85,9 @@ def list_pull_requests(reader: Reader, filters: Filters, page: Page) -> PullRequ
 
 def _carried(reader: Reader, filters: Filters) -> set[tuple[int, int]] | None:
     """The (repository id, number) that matching deployments carried, or `None` when no deployment is asked for."""
-    if filters.service is None and filters.team is None and filters.envs is None and filters.source is None:
-        if not filters.tags:
-            return None
+    asked = (filters.service, filters.team, filters.envs, filters.source)
+    if not any(asked) and not filters.tags:
+        return None
     deployments = load_deployments(
         reader,
         Filters(
