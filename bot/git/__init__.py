@@ -18,14 +18,15 @@ from bot.git.errors import (
     GitTimeoutError,
     NotARepositoryError,
     ProtocolRefusedError,
+    RefConflictError,
     RemoteError,
     RemoteNotFoundError,
     RemoteRefusedError,
     TooLargeError,
 )
 from bot.git.local import (
+    Counting,
     RefTip,
-    count_commits,
     default_branch,
     delete_refs,
     existing_commits,
@@ -41,9 +42,9 @@ from bot.git.log import LogEntry, log, parse_log
 from bot.git.remote import Fetched, Remote, fetch_all, fetch_refs, list_remote, remote_default_branch
 
 __all__ = [
-    "BadArgumentError", "BadObjectsError", "Fetched", "GitError", "GitMissingError", "GitTimeoutError", "LogEntry",
-    "NotARepositoryError", "ProtocolRefusedError", "RefTip", "Remote", "RemoteError", "RemoteNotFoundError",
-    "RemoteRefusedError", "TooLargeError", "clean", "count_commits", "default_branch", "delete_refs", "existing_commits",
+    "BadArgumentError", "BadObjectsError", "Counting", "Fetched", "GitError", "GitMissingError", "GitTimeoutError", "LogEntry",
+    "NotARepositoryError", "ProtocolRefusedError", "RefConflictError", "RefTip", "Remote", "RemoteError", "RemoteNotFoundError",
+    "RemoteRefusedError", "TooLargeError", "clean", "default_branch", "delete_refs", "existing_commits",
     "fetch_all", "fetch_refs", "git_version", "init_mirror", "is_ref", "is_repository", "is_sha", "list_refs",
     "list_remote", "log", "parse_log", "protocols_for", "remote_default_branch", "remote_origin_url", "rev_parse",
     "shallow_boundary",

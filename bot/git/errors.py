@@ -71,3 +71,9 @@ class RefMissingError(RemoteError):
     """The remote does not have a ref that was asked for."""
 
     slug = "ref_missing"
+
+
+class RefConflictError(RemoteError):
+    """A ref cannot be stored beside one that the remote has no more (`a` and `a/b`): fetch all."""
+
+    slug = "ref_conflict"

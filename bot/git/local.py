@@ -6,6 +6,7 @@ from binascii import unhexlify
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 from bot.dora.commits import Sha
@@ -70,13 +71,14 @@ def git_version() -> tuple[int, int, int]:
     return version
 
 
-def init_mirror(path: Path) -> None:
-    """Make an empty bare repository at `path`; one that is there is left as it is."""
+def init_mirror(path: Path) -> bool:
+    """Make an empty bare repository at `path`; False when there is one already, which is left as it is."""
     git_version()
     if (path / "HEAD").exists():
-        return
+        return False
     path.mkdir(parents=True, exist_ok=True)
     _run(path, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
+    return True
 
 
 def is_repository(path: Path) -> bool:
@@ -123,17 +125,27 @@ def shallow_boundary(path: Path) -> frozenset[Sha]:
 _COUNTED = ("refs/heads", "refs/tags", "refs/remotes", "refs/pull", "refs/merge-requests")
 
 
-def list_refs(path: Path) -> list[RefTip]:
-    """Branches, tags and pull request heads that point to commits, by name; a detached HEAD is listed as `HEAD`."""
-    said = _run(path, "for-each-ref", "--format=%(objecttype) %(objectname) %(taggerdate:unix) %(refname)", "--", *_COUNTED)
+def list_refs(path: Path, names: Sequence[str] | None = None) -> list[RefTip]:
+    """Branches, tags and pull request heads that point to commits, by name; or those of `names` that are there.
+
+    A detached HEAD is listed as `HEAD`.
+    """
+    if names is not None and not (names := [name for name in names if is_ref(name)]):
+        return []
+    said = _run(
+        path, "for-each-ref", "--format=%(objecttype) %(objectname) %(taggerdate:unix) %(refname)", "--",
+        *(_COUNTED if names is None else names),
+    )
     rows = [line.split(b" ", 3) for line in said.split(b"\n") if line]
     peeled = _peel(path, [row[1] for row in rows if row[0] == b"tag"])
     tips = []
     for kind, target, tagged, name in rows:
         commit = target if kind == b"commit" else peeled.get(target)
-        if commit is not None and not name.endswith(b"/HEAD"):
-            tips.append(RefTip(name.decode("utf-8", "backslashreplace"), unhexlify(commit), instant(tagged)))
-    if default_branch(path) is None and (head := rev_parse(path, "HEAD")):
+        text = name.decode("utf-8", "backslashreplace")
+        # A pattern that is a whole name also lists what lies below it.
+        if commit is not None and not text.endswith("/HEAD") and (names is None or text in names):
+            tips.append(RefTip(text, unhexlify(commit), instant(tagged)))
+    if names is None and default_branch(path) is None and (head := rev_parse(path, "HEAD")):
         tips.append(RefTip("HEAD", head, None))
     return tips
 
@@ -157,10 +169,34 @@ def existing_commits(path: Path, shas: Iterable[Sha]) -> list[Sha]:
     return [sha for sha, line in zip(wanted, said, strict=False) if line == b"commit"]
 
 
-def count_commits(path: Path, *, include: Iterable[Sha], exclude: Iterable[Sha] = ()) -> int:
-    """How many commits `log` would give."""
-    asked = revisions(include, exclude)
-    return int(_run(path, "rev-list", "--count", "--stdin", stdin=asked)) if asked else 0
+class Counting:
+    """Counts in the background what `log` will give."""
+
+    def __init__(self, path: Path, *, include: Iterable[Sha], exclude: Iterable[Sha] = ()) -> None:
+        path = path.absolute()
+        with TemporaryFile() as asked:
+            asked.write(revisions(include, exclude))
+            asked.seek(0)
+            self._process = subprocess.Popen(
+                ["git", "rev-list", "--count", "--stdin"], cwd=path, env=environment(path), stdin=asked,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )
+        self._total: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """The number of commits; `None` while it is not known."""
+        if self._total is None and self._process.poll() == 0 and self._process.stdout:
+            self._total = int(self._process.stdout.read() or 0)
+        return self._total
+
+    def close(self) -> None:
+        """Stop counting."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
 
 def delete_refs(path: Path, names: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """Commits with parents, dates, text and changed paths, from one `git log` pipe."""
 
 import contextlib
+import fcntl
 import subprocess
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator
@@ -51,6 +52,7 @@ def log(path: Path, *, include: Iterable[Sha], exclude: Iterable[Sha] = ()) -> I
         process = subprocess.Popen(
             command, cwd=path, env=environment(path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
         )
+        _widen(process)
         try:
             yield from _entries(process, asked)
         finally:
@@ -62,6 +64,13 @@ def log(path: Path, *, include: Iterable[Sha], exclude: Iterable[Sha] = ()) -> I
         if process.returncode:
             stderr.seek(0)
             raise local_error("log", process.returncode, stderr.read(4_000))
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let git run ahead while a slice is being committed, where the system can."""
+    if process.stdout is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _entries(process: subprocess.Popen[bytes], asked: bytes) -> Iterator[LogEntry]:

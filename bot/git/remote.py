@@ -20,6 +20,7 @@ from bot.git.errors import (
     GitMissingError,
     GitTimeoutError,
     ProtocolRefusedError,
+    RefConflictError,
     RefMissingError,
     RemoteError,
     RemoteNotFoundError,
@@ -119,6 +120,10 @@ async def _fetch(mirror: Path, remote: Remote, refspecs: Sequence[str], *options
     return Fetched(filtered=b"filtering not recognized" not in stderr)
 
 
+def _absolute(mirror: Path) -> Path:
+    return mirror.absolute()
+
+
 def _sweep(mirror: Path) -> None:
     """Remove what a broken fetch left behind."""
     for broken in mirror.glob("objects/pack/tmp_*"):
@@ -136,7 +141,7 @@ async def _network(
         config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {basic}"
         # The header would follow a redirect to whatever host it names.
         config["http.followRedirects"] = "false"
-    where = Path(os.path.abspath(mirror))
+    where = _absolute(mirror)
     try:
         process = await asyncio.create_subprocess_exec(
             "git", *arguments, cwd=where, env=environment(where, protocols=protocols, config=config),
@@ -174,6 +179,7 @@ def _cap(pid: int, size: int) -> None:
 
 _SAID: tuple[tuple[re.Pattern[str], type[GitError]], ...] = (
     (re.compile(r"couldn't find remote ref", re.IGNORECASE), RefMissingError),
+    (re.compile(r"cannot lock ref|some local refs could not be updated", re.IGNORECASE), RefConflictError),
     (re.compile(r"signal 25|File too large|maximum allowed size", re.IGNORECASE), TooLargeError),
     (re.compile(r"transport '.*' not allowed", re.IGNORECASE), ProtocolRefusedError),
     (re.compile(r"could not read (?:Username|Password)|Authentication failed|error: 40[13]", re.IGNORECASE), RemoteRefusedError),

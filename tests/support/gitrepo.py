@@ -76,7 +76,7 @@ class GitRepo:
         committed_at = authored_at if committed_at is None else committed_at
         self._mark += 1
         if not isinstance(files, Mapping):
-            files = {name: f"{self._mark}\n" for name in files}
+            files = dict.fromkeys(files, f"{self._mark}\n")
         tree: dict[bytes, bytes] = {}
         for parent in parents:
             tree.update(self.trees[parent])

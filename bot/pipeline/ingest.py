@@ -1,0 +1,251 @@
+"""Ingest: from a repository on disk into commits, paths and refs of the store, slice by slice.
+
+Rules:
+- A slice is one transaction: commits, the paths they need, and the marks they cause. Commits come parents first, so whatever
+  was committed when a process died is closed under ancestry, and running again goes on where it stopped.
+- A commit record is replaced by a more complete one only (provisional < shallow boundary < complete).
+- Refs are written last: a ref in the store means that all its history is there, and need not be read again.
+"""
+
+import sys
+from array import array
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bot import git
+from bot.dora.commits import Sha
+from bot.dora.deployments import Series
+from bot.dora.instants import Instant
+from bot.facts.marks import mark_pull_request, mark_series
+from bot.facts.pushes import BODY_LIMIT, COMPLETE, SHALLOW, path_ids
+from bot.facts.repositories import RepositoryRow
+from bot.pipeline.mirror import Fetched
+from bot.store import Reader, Row, Store, Writer
+
+SLICE = 500
+"""Rows per transaction: short enough that the intake never waits long behind one."""
+REMEMBERED_PATHS = 200_000
+SUBJECT_LIMIT, AUTHOR_LIMIT = 4_000, 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What an ingest did: commits written (new, or now complete), refs written and removed."""
+
+    commits: int
+    refs: int
+
+
+class _Start(NamedTuple):
+    repository: RepositoryRow
+    refs: dict[str, git.RefTip]
+    exclude: list[Sha]
+    boundary: str
+
+
+class _SeriesAt(NamedTuple):
+    service: str
+    env: str
+    finished_at: Instant
+
+
+def run(
+    store: Store, *, fetched: Fetched, progress: Callable[[str], None], clock: Callable[[], Instant]
+) -> Generator[None, None, Ingested]:
+    """Bring what was fetched into the store; yields after each slice and returns `Ingested`.
+
+    Raises a GitError or StoreError; running it again completes it.
+    """
+    return (yield from _Ingest(store, fetched, progress, clock).run())
+
+
+class _Ingest:
+    """One ingest: what it has read of the repository, and how far it is."""
+
+    def __init__(
+        self, store: Store, fetched: Fetched, progress: Callable[[str], None], clock: Callable[[], Instant]
+    ) -> None:
+        self.store, self.fetched, self.progress, self.clock = store, fetched, progress, clock
+        self.path = Path(fetched.path)
+        self.id = fetched.repository_id
+        self.numbers: dict[bytes, int] = {}
+        self.done = 0
+        self.boundary: frozenset[Sha] = frozenset()
+
+    def run(self) -> Generator[None, None, Ingested]:
+        names = None if self.fetched.full else [wish.ref for wish in self.fetched.wishes]
+        tips = git.list_refs(self.path, names)
+        self.boundary = git.shallow_boundary(self.path)
+        start = self.store.read(partial(self._start, names=names, tips=tips))
+        self.repository = start.repository
+        seen = {tip.sha for tip in start.refs.values()} if start.boundary == self._boundary_text() else set()
+        include = sorted({tip.sha for tip in tips} - seen)
+        if include:
+            exclude = git.existing_commits(self.path, start.exclude) if seen else []
+            yield from self._commits(include, exclude, count=not start.exclude)
+        changed = [tip for tip in tips if start.refs.get(tip.name) != tip]
+        for at in range(0, len(changed), SLICE):
+            self.store.write(partial(self._write_refs, tips=changed[at : at + SLICE]), urgent=False)
+            yield
+        gone = self._gone(tips, start.refs)
+        self.store.write(partial(self._finish, gone=gone), urgent=False)
+        self._tell()
+        return Ingested(commits=self.done, refs=len(changed) + len(gone))
+
+    def _boundary_text(self) -> str:
+        return " ".join(sorted(sha.hex() for sha in self.boundary))
+
+    def _start(self, reader: Reader, *, names: Sequence[str] | None, tips: Sequence[git.RefTip]) -> _Start:
+        repository = reader.fetch("repository_by_number", RepositoryRow, id=self.id)[0]
+        if names is None:
+            refs = known = reader.fetch("git_refs", git.RefTip, repository_id=self.id)
+        else:
+            wanted = sorted({tip.name for tip in tips} | set(names))
+            refs = reader.fetch_in("git_refs_named", git.RefTip, wanted, repository_id=self.id)
+            known = refs + reader.fetch("branch_tips", git.RefTip, repository_id=self.id)
+        boundary = reader.fetch("meta_value", str, name=f"shallow:{self.id}")
+        text = boundary[0] if boundary else ""
+        # Where the boundary moved, commits below known refs are new.
+        exclude = sorted({tip.sha for tip in known}) if text == self._boundary_text() else []
+        return _Start(repository, {tip.name: tip for tip in refs}, exclude, text)
+
+    # Commits ----------------------------------------------------------------------------------------------------------
+
+    def _commits(self, include: Sequence[Sha], exclude: Sequence[Sha], *, count: bool) -> Iterator[None]:
+        counting = git.Counting(self.path, include=include) if count else None
+        try:
+            entries: list[git.LogEntry] = []
+            fresh: set[bytes] = set()
+            numbers = self.numbers
+            for entry in git.log(self.path, include=include, exclude=exclude):
+                fresh.update(path for path in entry.paths if path not in numbers)
+                entries.append(entry)
+                if len(entries) + len(fresh) >= SLICE:
+                    yield from self._slice(entries, fresh)
+                    self._tell(counting)
+                    entries, fresh = [], set()
+            if entries:
+                yield from self._slice(entries, fresh)
+        finally:
+            if counting is not None:
+                counting.close()
+
+    def _slice(self, entries: Sequence[git.LogEntry], fresh: set[bytes]) -> Iterator[None]:
+        """One transaction; a commit that brings very many new paths has them numbered before it."""
+        paths = sorted(fresh)
+        while len(paths) > SLICE:
+            self.store.write(partial(self._number, paths=paths[:SLICE]), urgent=False)
+            paths = paths[SLICE:]
+            yield
+        self.done += self.store.write(partial(self._write, entries=entries, paths=paths), urgent=False)
+        yield
+        if len(self.numbers) > REMEMBERED_PATHS:
+            self.numbers.clear()
+
+    def _number(self, writer: Writer, *, paths: Sequence[bytes]) -> None:
+        """Number new paths. A transaction that is run again numbers all of them again."""
+        writer.lock("history", self.id)
+        self.numbers.update(path_ids(writer, self.id, paths))
+
+    def _write(self, writer: Writer, *, entries: Sequence[git.LogEntry], paths: Sequence[bytes]) -> int:
+        writer.lock("history", self.id)
+        shas = [entry.sha for entry in entries]
+        known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
+        new = [entry for entry in entries if known.get(entry.sha, -1) < self._completeness(entry.sha)]
+        if not new:
+            return 0
+        affected = self._affected(writer, [entry.sha for entry in new], grown=SHALLOW in known.values())
+        self.numbers.update(path_ids(writer, self.id, paths))
+        first = writer.allocate(f"commit:{self.id}", len(new))
+        rows = [self._row(first + i, entry) for i, entry in enumerate(new)]
+        writer.write_many("git_commit", rows, on_conflict="newer")
+        affected.mark(writer, self.id)
+        return len(new)
+
+    def _completeness(self, sha: Sha) -> int:
+        return SHALLOW if sha in self.boundary else COMPLETE
+
+    def _row(self, n: int, entry: git.LogEntry) -> Row:
+        sha, parents, authored_at, committed_at, author, subject, body, paths = entry
+        if sha in self.boundary:
+            # Git shows a boundary as a root that holds everything; neither is true.
+            completeness, parents, packed = SHALLOW, b"", None
+        else:
+            numbers = array("I", sorted(map(self.numbers.__getitem__, paths)))
+            if sys.byteorder == "big":
+                numbers.byteswap()
+            completeness, packed = COMPLETE, numbers.tobytes()
+        return (
+            self.id, n, sha, completeness, parents, authored_at, committed_at, author[:AUTHOR_LIMIT],
+            subject[:SUBJECT_LIMIT], body[:BODY_LIMIT], packed,
+        )
+
+    def _affected(self, reader: Reader, shas: Sequence[Sha], *, grown: bool) -> "_Affected":
+        """Who waits for these commits. `grown`: ranges that ended at a shallow boundary may have become longer."""
+        name, series, numbers = self.repository.name, [], []
+        if grown:
+            series = reader.fetch("series_of_repository", _SeriesAt, name=name)
+        elif reader.fetch("some_deployment_of_repository", int, name=name):
+            series = reader.fetch_in("deployments_of_commits", _SeriesAt, shas, name=name)
+        if reader.fetch("some_pull_request", int, repository_id=self.id):
+            for query in ("pull_requests_merged_by", "pull_requests_squashed_to", "pull_requests_with_head"):
+                numbers += reader.fetch_in(query, int, shas, repository_id=self.id)
+        return _Affected(series, numbers)
+
+    # Refs and the end -------------------------------------------------------------------------------------------------
+
+    def _write_refs(self, writer: Writer, *, tips: Sequence[git.RefTip]) -> None:
+        writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
+
+    def _gone(self, tips: Sequence[git.RefTip], stored: dict[str, git.RefTip]) -> list[str]:
+        """Refs to forget: branches that are not there any more. Tags and pull request heads stay: they name what was."""
+        there = {tip.name for tip in tips}
+        return sorted(
+            name for name in stored
+            if name not in there and (name == "HEAD" or name.startswith(("refs/heads/", "refs/remotes/")))
+        )
+
+    def _finish(self, writer: Writer, *, gone: Sequence[str]) -> None:
+        """The last transaction: everything that was asked for is there."""
+        began_at, name = self.fetched.began_at, self.repository.name
+        waiting = []
+        if self.fetched.full:
+            waiting = writer.fetch("series_missing_commits", _SeriesAt, name=name, began_at=began_at)
+        writer.execute_many("delete_git_ref", [{"repository_id": self.id, "name": ref} for ref in gone])
+        if self.fetched.full:
+            branch = self.fetched.default_branch
+            writer.execute("finish_sync", id=self.id, began_at=began_at, now=self.clock(), default_branch=branch)
+            writer.write_many("meta", [(f"shallow:{self.id}", self._boundary_text())], on_conflict="replace")
+        for wish in self.fetched.wishes:
+            writer.execute("delete_fetch", repository_id=wish.repository_id, ref=wish.ref, version=wish.version)
+        _Affected(waiting, []).mark(writer, self.id)
+
+    def _tell(self, counting: git.Counting | None = None) -> None:
+        total = counting.total if counting else None
+        done = f"{self.done:,}" + (f" of {total:,}" if total and total > self.done else "")
+        self.progress(f"{self.repository.name}: {done} commits")
+
+
+class _Affected(NamedTuple):
+    """What a slice makes dirty."""
+
+    series: list[_SeriesAt]
+    pull_requests: list[int]
+
+    def mark(self, writer: Writer, repository_id: int) -> None:
+        """Mark each series once, from its earliest instant, and each pull request."""
+        earliest: dict[Series, Instant] = {}
+        for service, env, finished_at in self.series:
+            series = Series(service=service, env=env)
+            earliest[series] = min(finished_at, earliest.get(series, finished_at))
+        for series, from_at in sorted(earliest.items()):
+            mark_series(writer, series, from_at=from_at)
+        for number in sorted(set(self.pull_requests)):
+            mark_pull_request(writer, repository_id=repository_id, number=number)
+
+
+def _pair(sha: Sha, completeness: int) -> tuple[Sha, int]:
+    return sha, completeness

@@ -1,0 +1,216 @@
+"""Mirrors: what to fetch from where, and what to do when it fails. Nothing here reads a commit.
+
+A repository named by a path is read in place; all others have a bare mirror without file contents below `DATA_DIR/mirrors`.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from bot import git
+from bot.dora.events import RepositoryRef
+from bot.dora.instants import HOUR, SECOND, Instant
+from bot.dora.repositories import RepositoryUrlError, repository_id
+from bot.facts.repositories import RepositoryRow
+from bot.settings import Settings
+from bot.store import Reader, Store, Writer
+
+EVERYTHING = "*"
+"""The wish for all branches and tags."""
+FIRST_PAUSE, LONGEST_PAUSE = 30 * SECOND, HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A repository to sync, as a person named it."""
+
+    ref: RepositoryRef
+    is_local: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A ref that somebody wants fetched; a renewed wish has another version."""
+
+    repository_id: int
+    ref: str
+    version: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a completed fetch brought, ready to be ingested. `full`: all branches and tags, else the refs of `wishes`."""
+
+    repository_id: int
+    path: str
+    began_at: Instant
+    full: bool
+    wishes: tuple[Wish, ...]
+    default_branch: str = ""
+    filtered: bool = True
+    """False when the server could not leave file contents out."""
+
+
+def target_of(place: str, *, name: str | None = None) -> Target:
+    """The repository behind a path or URL; `name` is the URL that stands for it (`--as`).
+
+    Raises RepositoryUrlError, or a GitError when a path is no repository.
+    """
+    if _is_path(place):
+        return _local_target(Path(place.removeprefix("file://")).expanduser().resolve(), name)
+    identity = repository_id(name or place)
+    # A remote that is not fetched over https (ssh, scp-like) is reached by its id.
+    remote = git.clean(place) if place.startswith(("https://", "http://")) else ""
+    return Target(ref=RepositoryRef(name=identity, forge=forge_of(identity), remote=remote), is_local=False)
+
+
+def _is_path(place: str) -> bool:
+    return place.startswith(("/", ".", "~", "file://")) or Path(place).is_dir()
+
+
+def _local_target(path: Path, name: str | None) -> Target:
+    if not git.is_repository(path):
+        raise git.NotARepositoryError(f"there is no git repository at {path}")
+    identity = repository_id(name) if name else _identity_of(path)
+    ref = RepositoryRef(
+        name=identity, forge=forge_of(identity), remote=str(path), default_branch=git.default_branch(path) or ""
+    )
+    return Target(ref=ref, is_local=True)
+
+
+def _identity_of(path: Path) -> str:
+    """`remote.origin.url` as an id, else `local/<path>`."""
+    url = git.remote_origin_url(path)
+    if url and not _is_path(url):
+        try:
+            return repository_id(url)
+        except RepositoryUrlError:
+            pass
+    return re.sub(r"[\x00-\x20\x7f]", "_", f"local{path.as_posix()}".lower()).removesuffix(".git")
+
+
+def forge_of(name: str) -> str:
+    """Which forge a repository lies on, as far as its host says so: github, gitlab, or just git."""
+    host = name.partition("/")[0]
+    return next((forge for forge in ("github", "gitlab") if forge in host.split(":")[0]), "git")
+
+
+def mirror_path(data_dir: Path, repository_id: int) -> Path:
+    """Where a repository's mirror lies."""
+    return data_dir / "mirrors" / f"{repository_id}.git"
+
+
+def clone_url(row: RepositoryRow, clone_urls: Mapping[str, str]) -> str:
+    """Where to fetch a repository from: `CLONE_URLS` for its host, else its remote, else its id over https."""
+    host, _, path = row.name.partition("/")
+    told = urlsplit(row.remote) if row.remote.startswith(("https://", "http://")) else None
+    # A remote on another host than the id's is not believed: the id is what the event was checked for.
+    if told is not None and told.netloc.rpartition("@")[2].lower() == host:
+        path = told.path.strip("/")
+        if host not in clone_urls:
+            return row.remote
+    elif not path.endswith(".git"):
+        path += ".git"
+    return f"{clone_urls.get(host, f'https://{host}')}/{path}"
+
+
+def remote_of(row: RepositoryRow, settings: Settings) -> git.Remote:
+    """Where and how to fetch a repository. A token goes to the origin it was made for and nowhere else."""
+    url = clone_url(row, settings.clone_urls)
+    token = settings.gitlab_token
+    configured = (*settings.clone_urls.values(), settings.gitlab_url, settings.github_api_url)
+    return git.Remote(
+        url=url,
+        token=token.decode() if token and _origin(url) == _origin(settings.gitlab_url) else "",
+        username="oauth2",
+        plain_hosts=frozenset(urlsplit(base).netloc for base in configured if base.startswith("http://")),
+    )
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+def due_fetches(reader: Reader, *, now: Instant) -> list[Wish]:
+    """The wishes that are due, the longest waiting first."""
+    return reader.fetch("due_fetches", _wish, now=now)
+
+
+def _wish(repository_id: int, ref: str, version: int, attempts: int) -> Wish:
+    return Wish(repository_id=repository_id, ref=ref, version=version, attempts=attempts)
+
+
+def record_fetch_failure(writer: Writer, wishes: Sequence[Wish], *, error: str, now: Instant) -> None:
+    """Keep the error where it is seen and try again later: after 30 s, doubling up to an hour, each a little apart."""
+    for wish in wishes:
+        attempts = wish.attempts + 1
+        writer.execute(
+            "postpone_fetch", repository_id=wish.repository_id, ref=wish.ref, attempts=attempts,
+            run_at=now + pause_after(attempts, key=f"{wish.repository_id} {wish.ref}"), error=error or "failed",
+        )
+
+
+def pause_after(attempts: int, *, key: str) -> Instant:
+    """Nanoseconds to wait after so many failures; the same for the same key, up to a quarter longer for others."""
+    pause = min(FIRST_PAUSE << min(attempts - 1, 20), LONGEST_PAUSE)
+    return pause + pause * (crc32(f"{key} {attempts}".encode()) % 1_000) // 4_000
+
+
+async def fetch(
+    store: Store, settings: Settings, repository_id: int, wishes: Sequence[Wish], *, clock: Callable[[], Instant]
+) -> Fetched | None:
+    """Fetch what is wished for from a repository's remote; `None` when the repository is not known.
+
+    Raises a GitError. A path is only looked at: it is its own mirror.
+    """
+    row = await store.read_async(partial(_repository, repository_id=repository_id))
+    if row is None:
+        return None
+    began_at = clock()
+    done = partial(Fetched, repository_id=repository_id, began_at=began_at, wishes=tuple(wishes))
+    if row.is_local:
+        branch = await asyncio.to_thread(_look, Path(row.remote))
+        return done(path=row.remote, full=True, default_branch=branch)
+    path = mirror_path(settings.data_dir, repository_id)
+    is_new = await asyncio.to_thread(git.init_mirror, path)
+    remote = remote_of(row, settings)
+    refs = {wish.ref for wish in wishes}
+    full = is_new or EVERYTHING in refs or row.synced_from is None
+    filtered, full = await _bring(path, remote, refs, full=full)
+    branch = "" if row.default_branch else await git.remote_default_branch(remote, path) or ""
+    return done(path=str(path), full=full, default_branch=branch, filtered=filtered)
+
+
+async def _bring(path: Path, remote: git.Remote, refs: Collection[str], *, full: bool) -> tuple[bool, bool]:
+    """Fetch; returns whether contents were left out, and whether it became a full fetch."""
+    # What no ref can be called, no remote has: an answer like any missing ref.
+    named = sorted(ref for ref in refs if git.is_ref(ref))
+    filtered = True
+    if not full:
+        try:
+            return (await git.fetch_refs(path, remote, named)).filtered, False
+        except git.RefConflictError:
+            full = True
+    filtered = (await git.fetch_all(path, remote)).filtered
+    others = [ref for ref in named if not ref.startswith(("refs/heads/", "refs/tags/"))]
+    if others:
+        await git.fetch_refs(path, remote, others)
+    return filtered, full
+
+
+def _look(path: Path) -> str:
+    if not git.is_repository(path):
+        raise git.NotARepositoryError(f"there is no git repository at {path}")
+    return git.default_branch(path) or ""
+
+
+def _repository(reader: Reader, *, repository_id: int) -> RepositoryRow | None:
+    rows = reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
+    return rows[0] if rows else None
