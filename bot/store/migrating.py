@@ -59,11 +59,13 @@ def migrate_sqlite(connection: sqlite3.Connection, path: Path, *, until: float, 
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        # a table that exists only in an unsynced log would be gone with the power
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if done:
+            # a table that exists only in an unsynced log would be gone with the power
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.Error as error:
         raise translate(error, "migrating") from error
-    _sync_folder(path.parent)
+    if done:
+        _sync_folder(path.parent)
     return done
 
 

@@ -37,6 +37,15 @@ def open_store(url: str, *, serving: bool = False) -> Store:
     raise StoreUrlError("a store's URL starts with sqlite:/// or postgresql://")
 
 
+def open_for_reading(url: str) -> Store:
+    """Open the store behind `url` beside its owner: it reads, and refuses to write (PostgreSQL: an ordinary store)."""
+    if sqlite_path(url) is None:
+        return open_store(url)
+    from bot.store.remote import RemoteStore
+
+    return RemoteStore(url)
+
+
 def sqlite_path(url: str) -> Path | None:
     """The file behind a `sqlite:///` URL (three slashes: relative), None for another kind of URL."""
     if not url.startswith("sqlite:"):

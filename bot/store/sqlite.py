@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 import structlog
 
 from bot.store import Appended, Reader, Receipt, StoreUnavailableError, Writer
+from bot.store.batch import Batch
 from bot.store.bell import Bell
 from bot.store.migrating import create_database, migrate_sqlite
 from bot.store.named import Query, load_queries
@@ -55,6 +56,10 @@ class SqliteStore:
         """Run `work` in one durable transaction. An urgent one that did not begin in time never will; a begun one is awaited."""
         future = self._writer.submit(work, urgent=urgent)
         return _result(future, ANSWER if urgent else None)
+
+    def apply(self, batch: Batch, *, urgent: bool) -> None:
+        """Do what another process recorded, as one durable transaction."""
+        self.write(batch.play, urgent=urgent)
 
     async def read_async(self, work: Callable[[Reader], T]) -> T:
         """`read` in a thread."""
