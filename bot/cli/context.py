@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -39,7 +39,7 @@ def read(work: Callable[[Reader], T]) -> T:
         return store.read(work)
 
 
-def operate(command: str, **arguments: object) -> object:
+def operate(command: str, **arguments: object) -> Any:
     """Do something that writes: in the running server if there is one, else here. Progress goes to stderr."""
 
     def progress(text: str) -> None:

@@ -57,7 +57,7 @@ def migrate() -> None:
 @click.pass_context
 def demo(context: click.Context) -> None:
     """Play a sample organisation and leave its dashboard open (--help says more)."""
-    from bot.demo.__main__ import main as play  # noqa: PLC0415 - the demo is a stranger: loaded only when it is asked for
+    from bot.demo.__main__ import main as play
 
     sys.exit(play(context.args))
 

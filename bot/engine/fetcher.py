@@ -6,6 +6,7 @@ At most one fetch runs per repository; wishes that come meanwhile wait in table 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -35,10 +36,8 @@ class Fetcher:
         """Serve wishes until cancelled."""
         while True:
             await self.start_due()
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self.wanted.wait(), 1.0)
-            except TimeoutError:
-                pass
             self.wanted.clear()
 
     async def start_due(self) -> bool:
@@ -70,9 +69,10 @@ class Fetcher:
             if fetched is not None:
                 await self.ingest(fetched)
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try
-            log.warning("fetch failed", repository=repository_id, error=f"{type(error).__name__}: {error}"[:300])
+            text = f"{error}"[:500]
+            log.warning("fetch failed", repository=repository_id, kind=type(error).__name__, error=text)
             await self.store.write_async(
-                lambda writer: mirror.record_fetch_failure(writer, wishes, error=f"{error}"[:500], now=self.clock())
+                lambda writer: mirror.record_fetch_failure(writer, wishes, error=text, now=self.clock())
             )
         finally:
             self.running.pop(repository_id, None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from bot.dora.instants import Instant
+from bot.dora.repositories import RepositoryUrlError
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
@@ -13,10 +14,11 @@ from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.git import GitError
 from bot.pipeline import mirror
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
-from bot.store.opening import OwnerLock, open_store
+from bot.store.opening import OwnerLock, open_store, sqlite_path
 
 Progress = Callable[[str], None]
 
@@ -38,9 +40,9 @@ class Runner(Protocol):
 
 async def run_operation(settings: Settings, command: str, arguments: Mapping[str, object], *, progress: Progress) -> object:
     """Do `command` where the store's owner is. Raises OperationError with the reason, StoreInUseError."""
-    lock = OwnerLock.of(settings.database_url)
+    lock = owner_lock(settings)
     if lock is not None and (socket := lock.held_by()):
-        return await control.ask(Path(socket), command, arguments, progress=progress)
+        return await _ask(socket, command, arguments, progress=progress)
     store = open_store(settings.database_url)
     try:
         if lock is not None:
@@ -53,6 +55,19 @@ async def run_operation(settings: Settings, command: str, arguments: Mapping[str
         if lock is not None:
             lock.release()
         store.close()
+
+
+def owner_lock(settings: Settings) -> OwnerLock | None:
+    """The lock of a SQLite store; PostgreSQL has none: any number of processes may write."""
+    path = sqlite_path(settings.database_url)
+    return OwnerLock(path) if path is not None else None
+
+
+async def _ask(socket: Path, command: str, arguments: Mapping[str, object], *, progress: Progress) -> object:
+    try:
+        return await control.ask(socket, command, arguments, progress=progress)
+    except control.ControlError as error:
+        raise OperationError(str(error)) from error
 
 
 async def perform(runner: Runner, command: str, arguments: Mapping[str, object], *, progress: Progress) -> object:
@@ -77,17 +92,22 @@ class _Synced(NamedTuple):
 
 async def _sync(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
     """Mirror repositories; ends when what they changed is derived."""
-    remotes = arguments["remotes"]
     name = arguments.get("name")
-    assert isinstance(remotes, list)
     results = []
-    for remote in remotes:
-        target = mirror.target_of(str(remote), name=str(name) if name else None)
+    for remote in _texts(arguments["remotes"]):
+        target = _target(remote, str(name) if name else None)
         row = await runner.store.write_async(lambda writer, target=target: _wanted(writer, target))
         progress(f"{target.ref.name}: fetching")
         results.append((row, target.ref.name))
     await runner.settle(progress)
     return [await _synced(runner, repository_id, name) for repository_id, name in results]
+
+
+def _target(remote: str, name: str | None) -> mirror.Target:
+    try:
+        return mirror.target_of(remote, name=name)
+    except (RepositoryUrlError, GitError) as error:
+        raise OperationError(f"{remote}: {error}") from error
 
 
 def _wanted(writer: Writer, target: mirror.Target) -> int:

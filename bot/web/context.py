@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from bot.answers.changes import ExplainSource
 from bot.settings import Settings
 from bot.store import Store
 
@@ -15,3 +16,5 @@ WAKE: web.AppKey[Callable[[str], None]] = web.AppKey("wake")
 """Tells the engine that there is work: "inbox", "marks" or "fetch"."""
 ENGINE_ALIVE: web.AppKey[Callable[[], bool]] = web.AppKey("engine_alive")
 """Whether the engine's heart has beaten within the last 5 seconds."""
+EXPLAIN: web.AppKey[ExplainSource] = web.AppKey("explain")
+"""What is computed from the history when asked: the commits of a range that are no changes."""

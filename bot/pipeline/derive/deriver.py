@@ -1,7 +1,7 @@
 """Takes one mark after the other and derives what it names."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ class Deriver:
         self.store.write(partial(_finish, result))
 
     def _compute(self, due: Mark, reader: Reader) -> Result:
-        current = [mark for mark in reader.fetch("mark_now", Mark, stage=due.stage, key=due.key)]
+        current = reader.fetch("mark_now", Mark, stage=due.stage, key=due.key)
         if not current:
             return Result(due, (), _nothing)
         mark = current[0]
@@ -130,7 +130,7 @@ def _holds(writer: Writer, mark: Mark) -> bool:
     return writer.fetch("mark_version", int, stage=mark.stage, key=mark.key) == [mark.version]
 
 
-def rebuild(store: Store, *, progress: Callable[[str], None]) -> Iterator[None]:
+def rebuild(store: Store, *, progress: Callable[[str], None]) -> Generator[None, None, dict[str, int]]:
     """Mark everything; the old rows answer until the new ones differ. Derived rows of what is no more go."""
 
     def work(writer: Writer) -> tuple[int, int]:
@@ -147,4 +147,4 @@ def rebuild(store: Store, *, progress: Callable[[str], None]) -> Iterator[None]:
     series, pull_requests = store.write(work, urgent=False)
     progress(f"{series} series and {pull_requests} pull requests to derive")
     yield
-    return {"series": series, "pull_requests": pull_requests}  # type: ignore[return-value]  # noqa: B901 - a job's result
+    return {"series": series, "pull_requests": pull_requests}

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.history import History
 from bot.dora.instants import Instant
@@ -11,7 +12,7 @@ from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
 from bot.facts.fetches import want_fetch
-from bot.facts.marks import CHANGES, CLASSIFICATION, mark_series
+from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series
 from bot.facts.pull_requests import find_pull_request
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
@@ -32,6 +33,8 @@ class Derived:
     classification_of: tuple[tuple[Series, Instant], ...]
     repository_id: int
     introduced_changed: bool
+    built_upon: tuple[int, ...]
+    """Fast-forwards whose beginning this one may have moved."""
     head_ref: str | None
 
 
@@ -40,8 +43,8 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     repository = reader.fetch("repository_by_number", RepositoryRow, id=repository_id)[0]
     record = find_pull_request(reader, repository_id, number)
     history = sources.history(reader, repository_id)
-    found = introduced(history, record.pull_request) if record is not None else None
     pull_request = record.pull_request if record is not None else None
+    found = introduced(history, pull_request, bases=_bases(reader, repository_id, pull_request)) if pull_request else None
     old_introduced = reader.fetch("introduced_of", _row, repository_id=repository_id, number=number)
     old_landing = reader.fetch("landing_of", _row, repository_id=repository_id, number=number)
     new_introduced = _introduced_rows(repository_id, pull_request, found)
@@ -61,6 +64,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
         classification_of=carrying,
         repository_id=repository_id,
         introduced_changed=bool(introduced_edits or landing_edits),
+        built_upon=_built_upon(reader, repository_id, pull_request) if landing_edits else (),
         head_ref=_missing_head(repository, pull_request, found),
     )
 
@@ -74,8 +78,31 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
     if derived.introduced_changed:
         # Tells those who keep a repository's introductions in memory to read them again.
         writer.allocate(f"introduced:{derived.repository_id}", 1)
+    for number in derived.built_upon:
+        mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
         want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
+
+
+def _bases(reader: Reader, repository_id: int, pull_request: PullRequest) -> list[Sha]:
+    """Only a fast-forward asks for them: its head is what it was merged as."""
+    if pull_request.merged_at is None or pull_request.merge_sha != pull_request.head_sha:
+        return []
+    return reader.fetch(
+        "merged_before", bytes, repository_id=repository_id, base_ref=pull_request.base_ref,
+        merged_at=pull_request.merged_at, number=pull_request.number,
+    )
+
+
+def _built_upon(reader: Reader, repository_id: int, pull_request: PullRequest | None) -> tuple[int, ...]:
+    if pull_request is None or pull_request.merged_at is None:
+        return ()
+    return tuple(
+        reader.fetch(
+            "fast_forwards_after", int, repository_id=repository_id, merged_at=pull_request.merged_at,
+            number=pull_request.number,
+        )
+    )
 
 
 def _introduced_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:

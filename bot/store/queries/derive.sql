@@ -163,3 +163,18 @@ SELECT name FROM git_ref WHERE repository_id = :repository_id ORDER BY name
 SELECT (SELECT count(*) FROM git_commit c WHERE c.repository_id = r.id AND c.completeness > 0), r.synced_at,
     (SELECT min(f.error) FROM fetch f WHERE f.repository_id = r.id AND f.error <> '')
 FROM repository r WHERE r.id = :repository_id
+
+-- name: series_of_deployment
+-- Where a deployment stands.
+SELECT service, env FROM deployment WHERE id = :id
+
+-- name: merged_before
+-- What earlier pull requests into the same branch were merged as.
+SELECT merge_sha FROM pull_request
+WHERE repository_id = :repository_id AND base_ref = :base_ref AND merge_sha IS NOT NULL
+    AND (merged_at < :merged_at OR (merged_at = :merged_at AND number < :number))
+
+-- name: fast_forwards_after
+-- Later pull requests that may have begun where this one ended.
+SELECT number FROM landing WHERE repository_id = :repository_id AND kind = 'fast_forward' AND number <> :number
+    AND merged_at >= :merged_at

@@ -38,3 +38,8 @@ UPDATE inbox SET state = 'received', run_at = :now, attempts = 0, reason = '' WH
 -- name: delivery_attempts
 -- How often these were tried.
 SELECT id, attempts FROM inbox WHERE id IN (:keys)
+
+-- name: work_due
+-- How much waits to be done now: deliveries, marks, fetches.
+SELECT (SELECT count(*) FROM inbox WHERE state IN ('received', 'failed') AND run_at <= :now)
+    + (SELECT count(*) FROM mark WHERE run_at <= :now) + (SELECT count(*) FROM fetch WHERE run_at <= :now)

@@ -1,0 +1,218 @@
+"""Commands that print what the API answers: the same questions, as table, `--csv` or `--json`."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from bot.answers import deliveries, deployments, explain, metrics, paths, services
+from bot.answers.encode import dumps, to_json
+from bot.answers.questions import Asker, QuestionError, parse_metrics
+from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
+from bot.cli.context import operate, read, settings
+from bot.engine.clock import now
+from bot.pipeline.derive import limits_of
+from bot.pipeline.explain import StoredExplainSource
+from bot.store import Reader
+
+Command = Callable[..., Any]
+Parameters = list[tuple[str, str]]
+
+
+def _formats(command: Command) -> Command:
+    command = click.option("--csv", "form", flag_value="csv", help="Print CSV.")(command)
+    command = click.option("--json", "form", flag_value="json", help="Print the API's JSON.")(command)
+    return click.option("--table", "form", flag_value="table", default="table", hidden=True)(command)
+
+
+def _filters(command: Command) -> Command:
+    for name, text in (
+        ("from", "Instant (RFC 3339) or date; default: 30 days ago."), ("to", "Instant or date; default: now."),
+        ("service", "Only this service."), ("team", "Only this team."), ("env", "Only this env (none, production, …)."),
+        ("repository", "Only this repository."), ("source", "Only this source."),
+    ):
+        command = click.option(f"--{name}", f"{name}_", metavar="X", help=text)(command)
+    return click.option("--tag", "tags", multiple=True, metavar="K:V", help="Only with this tag (repeatable).")(command)
+
+
+def _parameters(given: dict[str, object]) -> Parameters:
+    pairs: Parameters = [(name.rstrip("_"), str(value)) for name, value in given.items() if isinstance(value, str | int)]
+    for plural, name in (("tags", "tag"), ("groups", "group_by")):
+        values = given.get(plural)
+        pairs += [(name, str(value)) for value in values] if isinstance(values, tuple) else []
+    return pairs
+
+
+def _asker() -> Asker:
+    configured = settings()
+    return Asker(now=now(), production_envs=configured.production_envs, timezone=configured.default_timezone)
+
+
+def _ask(work: Callable[[Reader], Any]) -> Any:
+    try:
+        return read(work)
+    except QuestionError as error:
+        raise click.UsageError(f"--{error.parameter}: {error.detail}") from error
+
+
+def _print(items: Sequence[object], columns: Sequence[str], form: str, whole: object) -> None:
+    if form == "json":
+        click.echo(dumps(whole))
+    elif form == "csv":
+        click.echo(to_csv(columns, rows_of(items, columns)), nl=False)
+    else:
+        click.echo(to_table(columns, rows_of(items, columns)), nl=False)
+
+
+@click.command("metrics")
+@_filters
+@click.option("--group-by", "groups", multiple=True, help="service, team, env, repository or source (repeatable).")
+@click.option("--interval", type=click.Choice(["day", "week", "month"]), help="One row per bucket.")
+@click.option("--tz", metavar="ZONE", help="Time zone of the buckets' edges.")
+@click.option("--unit", type=click.Choice(["commit", "deployment"]), help="What lead times are taken over.")
+@click.option("--formula", type=click.Choice(["all", "excluding_rollbacks", "incidents"]), help="Change failure rate.")
+@_formats
+def metrics_command(form: str, **given: object) -> None:
+    """The five DORA metrics."""
+
+    def work(reader: Reader) -> object:
+        return metrics.metrics_json(metrics.answer_metrics(reader, parse_metrics(_parameters(given), _asker())))
+
+    answer = _ask(work)
+    if form == "json":
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        return
+    columns = METRICS_COLUMNS if form == "csv" else _BRIEF
+    rows = rows_of(answer["data"], columns)
+    click.echo(to_csv(columns, rows) if form == "csv" else to_table(columns, rows), nl=False)
+
+
+_BRIEF = (
+    "group.service", "from", "deployments", "deployment_frequency.per_day", "change_lead_time.median",
+    "change_failure_rate.value", "failed_deployment_recovery_time.median", "deployment_rework_rate.value",
+)
+
+
+@click.command("deployments")
+@_filters
+@click.option("--limit", type=int, help="At most so many (default 100).")
+@_formats
+def deployments_command(form: str, **given: object) -> None:
+    """Deployments, newest first."""
+    answer = _ask(
+        lambda reader: deployments.list_deployments(reader, *deployments.parse_deployments(_parameters(given), _asker()))
+    )
+    columns = COLUMNS["deployments"] if form == "csv" else _DEPLOYMENT_BRIEF
+    _print(answer.data, columns, form, answer)
+
+
+_DEPLOYMENT_BRIEF = (
+    "finished_at", "service", "env", "version", "type", "change_failure", "change_lead_time.median",
+    "change_lead_time.commits", "not_computed", "id",
+)
+
+
+@click.command("services")
+@click.option("--limit", type=int, help="At most so many (default 100).")
+@_formats
+def services_command(form: str, **given: object) -> None:
+    """Services: deployed, defined, or both."""
+    answer = _ask(lambda reader: services.list_services(reader, *services.parse_services(_parameters(given), _asker())))
+    _print(answer.data, COLUMNS["services"] if form == "csv" else ("name", "team", "deployments", "envs"), form, answer)
+
+
+@click.command("explain")
+@click.argument("deployment_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+def explain_command(deployment_id: str, as_json: bool) -> None:
+    """Everything behind one deployment: range, each commit with its reason, evidence, and the git command to check it."""
+    source = StoredExplainSource(limits=limits_of(settings()))
+    found = read(lambda reader: explain.explain(reader, source, deployment_id))
+    if found is None:
+        raise click.ClickException(f"there is no deployment {deployment_id!r}")
+    shown = explain.explanation_json(found)
+    if as_json:
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    for name in ("id", "service", "env", "version", "finished_at", "type", "predecessor", "not_computed", "change_failure"):
+        click.echo(f"{name + ':':<18}{_plain(shown.get(name))}")
+    for name in ("counts", "flags", "evidence", "near_misses"):
+        click.echo(f"{name + ':':<18}{json.dumps(shown.get(name), ensure_ascii=False)}")
+    if found.patterns is not None:
+        click.echo(f"{'patterns:':<18}{', '.join(found.patterns.patterns)} ({found.patterns.origin})")
+    if found.git:
+        click.echo(f"{'check:':<18}{found.git}")
+    click.echo()
+    columns = ("sha", "kept", "reason", "authored_at", "change_lead_time", "pull_request", "subject")
+    click.echo(to_table(columns, [[_short(name, value) for name, value in zip(columns, row, strict=True)]
+                                  for row in rows_of(found.changes, columns)]), nl=False)
+
+
+def _short(name: str, value: Any) -> Any:
+    return value[:10] if name == "sha" and isinstance(value, str) else value
+
+
+def _plain(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+@click.group("deliveries")
+def deliveries_group() -> None:
+    """The inbox: what arrived, what became of it, and again from the stored body."""
+
+
+@deliveries_group.command("list")
+@click.option("--state", type=click.Choice(["received", "done", "ignored", "failed", "dead"]), help="Only in this state.")
+@click.option("--limit", type=int, help="At most so many (default 100).")
+@_formats
+def list_deliveries(form: str, **given: object) -> None:
+    """Deliveries, newest first."""
+    answer = _ask(
+        lambda reader: deliveries.list_deliveries(reader, *deliveries.parse_deliveries(_parameters(given), _asker()))
+    )
+    _print(answer.data, COLUMNS["deliveries"], form, answer)
+
+
+@deliveries_group.command("show")
+@click.argument("delivery_id", type=int)
+def show_delivery(delivery_id: int) -> None:
+    """One delivery: state, reason, attempts."""
+    found = read(lambda reader: deliveries.find_delivery(reader, delivery_id))
+    if found is None:
+        raise click.ClickException(f"there is no delivery {delivery_id}")
+    click.echo(json.dumps(to_json(found), indent=2, ensure_ascii=False))
+
+
+@deliveries_group.command("replay")
+@click.argument("delivery_ids", type=int, nargs=-1, required=True)
+def replay_deliveries(delivery_ids: tuple[int, ...]) -> None:
+    """Process deliveries again from their stored bodies; ends when what they changed is derived."""
+    operate("replay", ids=list(delivery_ids))
+    for one in delivery_ids:
+        found = read(lambda reader, one=one: deliveries.find_delivery(reader, one))
+        click.echo(f"{one}: {'unknown' if found is None else found.state}")
+
+
+@click.command("paths")
+@click.argument("service")
+@click.option("--repo", "repository", metavar="R", help="Only this repository.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def paths_command(service: str, repository: str | None, as_json: bool) -> None:
+    """What a service's patterns are in each repository, where they come from, and what is odd about them."""
+    found = read(lambda reader: paths.find_paths(reader, service))
+    if found is None:
+        raise click.ClickException(f"nobody deployed or defined a service {service!r}")
+    if as_json:
+        click.echo(dumps(found))
+        return
+    for one in found.repositories:
+        if repository is None or one.repository == repository:
+            click.echo(f"{one.repository}: {', '.join(one.patterns)}  ({one.origin})")
+            for warning in one.warnings:
+                click.echo(f"  warning: {warning}")
+
+
+COMMANDS = (
+    metrics_command, deployments_command, services_command, explain_command, deliveries_group, paths_command,
+)
