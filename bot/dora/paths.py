@@ -8,6 +8,7 @@ import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import re2  # without it pathspec would match with a backtracking engine: fail here, loudly
@@ -22,6 +23,7 @@ from bot.dora.repositories import (
     SourceLink,
     WebRoots,
     parse_source_link,
+    repository_id,
     split_ref,
 )
 
@@ -144,31 +146,54 @@ def patterns_of(
         given = tuple(normalised(pattern) for pattern in definition.source_patterns)
         told = tuple(filter(None, map(pattern_warning, definition.source_patterns)))
         return Patterns(patterns=given, origin=_at("source_patterns", definition), warnings=told)
+    return _from_links(definition, service, repository, branches, tags, web_roots)
+
+
+def _from_links(
+    definition: ServiceDefinition,
+    service: str,
+    repository: RepositoryId,
+    branches: Collection[str],
+    tags: Collection[str],
+    web_roots: WebRoots,
+) -> Patterns:
     named = [link for link in definition.links if counts(link, service)]
-    patterns: list[str] = []
-    told_of: list[str] = []
-    origins: list[str] = []
+    patterns: dict[str, str] = {}
+    told: list[str] = []
     for link in named:
         try:
             source = parse_source_link(link.url, web_roots=web_roots)
-        except RepositoryUrlError as error:
-            told_of.append(f"link {link.name} does not count: {error}")
-            continue
-        if source.repository == repository:
+            if source.repository != repository:
+                continue
             pattern, warning = link_pattern(source, branches=branches, tags=tags)
-            patterns.append(pattern)
-            origins.append(link.name)
-            if warning:
-                told_of.append(f"link {link.name}: {warning}")
-    if patterns:
-        if EVERYTHING in patterns and set(patterns) != {EVERYTHING}:
-            told_of.append("a link to the whole repository makes the links to its folders void")
-        unique = (EVERYTHING,) if EVERYTHING in patterns else tuple(dict.fromkeys(patterns))
-        origin = _at("link " + ", ".join(dict.fromkeys(origins)), definition)
-        return Patterns(patterns=unique, origin=origin, warnings=tuple(told_of))
-    flag = NOT_LINKED if named else ""
+            wrong = check_pattern(pattern)
+            if wrong:
+                raise PatternError(wrong)
+        except (RepositoryUrlError, PatternError) as error:
+            told.append(f"the link {link.name} does not count: {error}")
+            continue
+        patterns.setdefault(pattern, link.name)
+        told += [f"link {link.name}: {warning}"] if warning else []
+    if EVERYTHING in patterns and len(patterns) > 1:
+        told.append("a link to the whole repository makes the links to its folders void")
+        patterns = {EVERYTHING: patterns[EVERYTHING]}
+    too_many = check_patterns(tuple(patterns)) if patterns else None
+    if too_many:
+        told.append(too_many)
+    if patterns and not too_many:
+        origin = _at("link " + ", ".join(dict.fromkeys(patterns.values())), definition)
+        return Patterns(patterns=tuple(patterns), origin=origin, warnings=tuple(told))
     origin = _at("no link into this repository" if named else "no source_patterns and no source link", definition)
-    return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told_of), flag=flag)
+    return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told), flag=NOT_LINKED if named else "")
+
+
+def named_repositories(definition: ServiceDefinition, *, web_roots: WebRoots = NO_ROOTS) -> tuple[RepositoryId, ...]:
+    """The repositories that any of a definition's repo links lie in, in their order."""
+    found: dict[RepositoryId, None] = {}
+    for link in definition.links:
+        with suppress(RepositoryUrlError):
+            found[repository_id(link.url, web_roots=web_roots)] = None
+    return tuple(found)
 
 
 def counts(link: RepoLink, service: str) -> bool:

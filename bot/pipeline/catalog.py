@@ -1,0 +1,255 @@
+"""The catalog: the folder of definitions and rules as one snapshot, and what is in force of it.
+
+Definitions and rules come into force apart, each as a whole: files with an error leave the last good ones in force and only
+their problems are kept, to be shown. A snapshot that changes nothing writes nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from bot.dora.definitions import Problem, RepoLink, ServiceDefinition
+from bot.dora.deployments import Series
+from bot.dora.instants import Instant
+from bot.dora.rules import DEFAULT_RULES, RuleSet
+from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series
+from bot.guard import decode_json_as, scrub
+from bot.sources.definitions import read_definitions
+from bot.sources.folder import definition_files, file_name, read_files
+from bot.sources.rules import RULES_FILE, read_rules
+from bot.store import Reader, Row, Writer
+
+DEFINITIONS, RULES = "definitions", "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """A snapshot of the folder as read: both parts with the digest of their files and all their problems."""
+
+    definitions: tuple[ServiceDefinition, ...]
+    definitions_digest: str
+    definition_problems: tuple[Problem, ...]
+    rules: RuleSet
+    rules_digest: str
+    rule_problems: tuple[Problem, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems of both parts."""
+        return self.definition_problems + self.rule_problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogState:
+    """A part of the catalog in the store: what is in force since when, and the problems of the newest files."""
+
+    kind: str
+    digest: str
+    received_at: Instant
+    body: str
+    problems: tuple[Problem, ...]
+
+
+def catalog_fingerprint(folder: Path) -> str:
+    """Names, sizes and modification instants of the folder's files: another text means that it should be read again."""
+    try:
+        stats = [(path.name, path.stat()) for path in definition_files(folder)]
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+    return json.dumps([[name, stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats])
+
+
+def read_catalog(folder: Path) -> Catalog:
+    """Read the folder's definitions and rules. Nothing is raised: what cannot be read is a problem."""
+    try:
+        texts, unread = read_files(definition_files(folder))
+    except OSError as error:
+        why = f"the folder cannot be read: {error.strerror}; without it nothing is defined, and what was in force stays"
+        missing = Problem(file=file_name(folder), line=1, column=1, severity="error", message=why)
+        texts, unread = {}, [missing]
+    files = {scrub(path.name): text for path, text in texts.items()}
+    rules_text = files.pop(RULES_FILE, None)
+    rules, rule_problems = read_rules(RULES_FILE, rules_text)
+    rules_unread = [problem for problem in unread if Path(problem.file).name == RULES_FILE or not texts]
+    read = read_definitions(files)
+    return Catalog(
+        definitions=read.definitions,
+        definitions_digest=_digest(files),
+        definition_problems=(*(problem for problem in unread if Path(problem.file).name != RULES_FILE), *read.problems),
+        rules=rules,
+        rules_digest=_digest({} if rules_text is None else {RULES_FILE: rules_text}),
+        rule_problems=(*rules_unread, *rule_problems),
+    )
+
+
+def record_catalog(writer: Writer, catalog: Catalog, *, received_at: Instant) -> None:
+    """Bring a snapshot into force where it is valid, keep its problems where it is not, mark what is to derive again."""
+    states = {state.kind: state for state in load_catalog_states(writer)}
+    rows: list[Row] = []
+    marks = _Marks(writer)
+    new_definitions = None
+    if _takes_over(states.get(DEFINITIONS), catalog.definitions_digest, catalog.definition_problems):
+        new_definitions = catalog.definitions
+        marks.changed_paths(load_definitions(writer), new_definitions)
+    rows += _row(DEFINITIONS, states, catalog.definitions_digest, catalog.definition_problems, "", received_at)
+    body = msgspec.json.encode(catalog.rules).decode()
+    if _takes_over(states.get(RULES), catalog.rules_digest, catalog.rule_problems):
+        marks.changed_rules(load_rules(writer), catalog.rules)
+    rows += _row(RULES, states, catalog.rules_digest, catalog.rule_problems, body, received_at)
+    # From here on it is written: nothing may be read any more.
+    if new_definitions is not None:
+        writer.execute("delete_definitions")
+        writer.write_many("definition", [_definition_row(definition) for definition in new_definitions])
+    if rows:
+        writer.write_many("catalog", rows, on_conflict="replace")
+    marks.write()
+
+
+def load_definition(reader: Reader, service: str) -> ServiceDefinition | None:
+    """The definition in force of a service (its name in lower case)."""
+    return next(iter(reader.fetch("definition_in_force", _definition, service=service)), None)
+
+
+def load_definitions(reader: Reader) -> tuple[ServiceDefinition, ...]:
+    """All definitions in force, by service."""
+    return tuple(reader.fetch("definitions_in_force", _definition))
+
+
+def load_rules(reader: Reader) -> RuleSet:
+    """The rules in force: the shipped ones before any were recorded."""
+    state = next((state for state in load_catalog_states(reader) if state.kind == RULES and state.body), None)
+    return decode_json_as(RuleSet, state.body.encode()) if state else DEFAULT_RULES
+
+
+def load_catalog_states(reader: Reader) -> tuple[CatalogState, ...]:
+    """What is in force, and what is wrong with the newest files."""
+    return tuple(reader.fetch("catalog_state", _state))
+
+
+class _Marks:
+    """Collects what a new snapshot makes dirty, so that all reading comes before the writing."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._series: list[tuple[Series, str]] = []
+        self._pull_requests: list[tuple[int, int]] = []
+
+    def changed_paths(self, old: Iterable[ServiceDefinition], new: Iterable[ServiceDefinition]) -> None:
+        """Services whose patterns or links differ; team and tags are looked up when asked for, nothing is derived from them."""
+        before, after = _paths_by_service(old), _paths_by_service(new)
+        changed = {service for service in before.keys() | after.keys() if before.get(service) != after.get(service)}
+        if changed:
+            self._series += [(series, CHANGES) for series in self._all_series() if series.service in changed]
+
+    def changed_rules(self, old: RuleSet, new: RuleSet) -> None:
+        """Rules decide the type of every deployment, and flag pull requests on their own."""
+        if old != new:
+            self._series += [(series, CLASSIFICATION) for series in self._all_series()]
+            self._pull_requests = self._writer.fetch("all_pull_requests", _pair)
+
+    def write(self) -> None:
+        """Mark it all."""
+        for series, stage in self._series:
+            mark_series(self._writer, series, from_at=0, stage=stage)
+        for repository_id, number in self._pull_requests:
+            mark_pull_request(self._writer, repository_id=repository_id, number=number)
+
+    def _all_series(self) -> list[Series]:
+        return self._writer.fetch("all_series", _series)
+
+
+def _takes_over(state: CatalogState | None, digest: str, problems: Sequence[Problem]) -> bool:
+    return _is_valid(problems) and (state is None or state.digest != digest)
+
+
+def _is_valid(problems: Sequence[Problem]) -> bool:
+    return all(problem.severity != "error" for problem in problems)
+
+
+def _row(
+    kind: str, states: Mapping[str, CatalogState], digest: str, problems: tuple[Problem, ...], body: str, received_at: Instant
+) -> list[Row]:
+    """The row of `catalog` to write, none if it would be the same."""
+    state = states.get(kind)
+    if state is None:
+        state = CatalogState(kind=kind, digest="", received_at=received_at, body="", problems=())
+    elif state.problems == problems and (state.digest == digest or not _is_valid(problems)):
+        return []
+    told = json.dumps([asdict(problem) for problem in problems], ensure_ascii=False)
+    if _is_valid(problems) and state.digest != digest:
+        return [(kind, digest, received_at, body, told)]
+    return [(kind, state.digest, state.received_at, state.body, told)]
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        for part in (name.encode(errors="surrogateescape"), files[name]):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _paths_by_service(definitions: Iterable[ServiceDefinition]) -> dict[str, tuple[object, ...]]:
+    """What says which paths are a service's; a definition that says nothing of them is as good as none."""
+    said = {one.service: (one.source_patterns, one.links) for one in definitions}
+    return {service: what for service, what in said.items() if what != (None, ())}
+
+
+def _definition_row(definition: ServiceDefinition) -> Row:
+    patterns = definition.source_patterns
+    return (
+        definition.service,
+        definition.shown,
+        definition.schema_version,
+        definition.team,
+        _json(definition.tags),
+        _json(definition.languages),
+        None if patterns is None else _json(patterns),
+        _json([[link.name, link.url] for link in definition.links]),
+        definition.location,
+    )
+
+
+def _json(value: Sequence[object]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _definition(
+    service: str,
+    shown: str,
+    schema_version: str,
+    team: str,
+    tags: str,
+    languages: str,
+    source_patterns: str | None,
+    links: str,
+    location: str,
+) -> ServiceDefinition:
+    return ServiceDefinition(
+        service=service,
+        shown=shown,
+        schema_version=schema_version,
+        team=team,
+        tags=decode_json_as(tuple[str, ...], tags.encode()),
+        languages=decode_json_as(tuple[str, ...], languages.encode()),
+        source_patterns=None if source_patterns is None else decode_json_as(tuple[str, ...], source_patterns.encode()),
+        links=tuple(RepoLink(name=name, url=url) for name, url in decode_json_as(list[tuple[str, str]], links.encode())),
+        location=location,
+    )
+
+
+def _state(kind: str, digest: str, received_at: int, body: str, problems: str) -> CatalogState:
+    told = decode_json_as(tuple[Problem, ...], problems.encode())
+    return CatalogState(kind=kind, digest=digest, received_at=received_at, body=body, problems=told)
+
+
+def _series(service: str, env: str) -> Series:
+    return Series(service=service, env=env)
+
+
+def _pair(repository_id: int, number: int) -> tuple[int, int]:
+    return repository_id, number
