@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bot.answers.definitions import load_definitions
 from bot.dora.definitions import ServiceDefinition
-from bot.dora.paths import SortedPaths, counts, patterns_of, unmatched
-from bot.dora.repositories import NO_ROOTS, RepositoryUrlError, WebRoots, parse_source_link
+from bot.dora.paths import SortedPaths, linked_repositories, patterns_of, unmatched
+from bot.dora.repositories import NO_ROOTS, WebRoots
 from bot.store import Reader
 
 _BRANCH, _TAG = "refs/heads/", "refs/tags/"
@@ -76,18 +76,6 @@ def repository_paths(
     return RepositoryPaths(
         repository=repository, patterns=found.patterns, origin=found.origin, warnings=tuple(warnings)
     )
-
-
-def linked_repositories(definition: ServiceDefinition | None, *, web_roots: WebRoots = NO_ROOTS) -> set[str]:
-    """The repositories that a definition's source links name."""
-    names = set()
-    for link in definition.links if definition else ():
-        try:
-            if definition and counts(link, definition.service):
-                names.add(parse_source_link(link.url, web_roots=web_roots).repository)
-        except RepositoryUrlError:
-            continue  # `validate` and the definitions page say so
-    return names
 
 
 def deployed_from(reader: Reader, service: str) -> set[str] | None:

@@ -8,7 +8,6 @@ import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import re2  # without it pathspec would match with a backtracking engine: fail here, loudly
@@ -23,7 +22,6 @@ from bot.dora.repositories import (
     SourceLink,
     WebRoots,
     parse_source_link,
-    repository_id,
     split_ref,
 )
 
@@ -187,18 +185,21 @@ def _from_links(
     return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told), flag=NOT_LINKED if named else "")
 
 
-def named_repositories(definition: ServiceDefinition, *, web_roots: WebRoots = NO_ROOTS) -> tuple[RepositoryId, ...]:
-    """The repositories that any of a definition's repo links lie in, in their order."""
-    found: dict[RepositoryId, None] = {}
-    for link in definition.links:
-        with suppress(RepositoryUrlError):
-            found[repository_id(link.url, web_roots=web_roots)] = None
-    return tuple(found)
-
-
 def counts(link: RepoLink, service: str) -> bool:
     """Whether a repo link names the service's source: it is called `Source` or like the service."""
     return link.name.strip().lower() in ("source", service.strip().lower())
+
+
+def linked_repositories(definition: ServiceDefinition | None, *, web_roots: WebRoots = NO_ROOTS) -> set[str]:
+    """The repositories that a definition's source links name."""
+    names = set()
+    for link in definition.links if definition else ():
+        try:
+            if definition and counts(link, definition.service):
+                names.add(parse_source_link(link.url, web_roots=web_roots).repository)
+        except RepositoryUrlError:
+            continue  # `validate` and the definitions page say so
+    return names
 
 
 def link_pattern(link: SourceLink, *, branches: Collection[str], tags: Collection[str]) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def _repository(reader: Reader, name: str | None) -> RepositoryRow:
 
 
 def _services(reader: Reader, repository: str) -> list[str]:
-    named = [one.shown for one in load_definitions(reader).values() if repository in linked_repositories(one)]
+    named = [one.shown for one in load_definitions(reader) if repository in linked_repositories(one)]
     if not named:
         raise BackfillError(f"no service definition names {repository}; name the service with --service")
     return sorted(named)
