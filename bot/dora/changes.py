@@ -4,6 +4,7 @@ One walk over a series serves both the derivation, which keeps changes and count
 candidate: they cannot disagree. No order of arrival shows in what comes out.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from bot.dora.history import CommitRange, History
 from bot.dora.instants import DAY, Duration
 from bot.dora.paths import EVERYTHING, PathMatcher
 from bot.dora.reasons import Dropped, NotComputed
+
+_NONE: AbstractSet[int] = frozenset()
 
 
 @unique
@@ -39,7 +42,7 @@ class Limits:
 
 
 class CarriedCommit(NamedTuple):
-    """A change: a commit that this deployment carried. A tuple, because a rebuild makes millions of them."""
+    """A change: a commit that this deployment carried. A tuple, like `DeploymentChanges`, because a rebuild makes very many."""
 
     sha: Sha
     original_of: Sha | None
@@ -50,14 +53,14 @@ class CarriedCommit(NamedTuple):
     first_delivery: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentChanges:
+class DeploymentChanges(NamedTuple):
     """What one deployment carried, newest first, or the reason why that is not known (or is nothing)."""
 
     deployment_id: str
-    predecessor: str | None = None
-    not_computed: NotComputed | None = None
-    flags: tuple[str, ...] = ()
+    predecessor: str | None
+    not_computed: NotComputed | None
+    flags: tuple[str, ...]
+    """Sorted."""
     dropped: Mapping[Dropped, int]
     changes: tuple[CarriedCommit, ...] = ()
     taken_back: tuple[Sha, ...] = ()
@@ -131,12 +134,20 @@ class _Place:
     view: RepositoryView
     earlier: list[tuple[Deployment, int | None]]
     delivered: Delivered
-    touching: AbstractSet[int] | None
-    """The commits that pass the path filter; `None` without a filter."""
+    touching: Sequence[int] | None
+    """The commits that pass the path filter, ascending; `None` without a filter."""
+
+    def matching(self, span: CommitRange) -> AbstractSet[int]:
+        """The commits of a range that pass the path filter."""
+        touching = self.touching
+        if touching is None:
+            return span.commits
+        low = bisect_left(touching, span.lowest)
+        near = touching[low : bisect_right(touching, span.highest, low)]
+        return span.commits.intersection(near) if near else _NONE
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
+class _Ends(NamedTuple):
     """What a step compared; `matched` are the commits that passed the path filter."""
 
     view: RepositoryView
@@ -160,23 +171,23 @@ class _SeriesWalk:
         self._ends = None
         sha = deployment.commit_sha
         if sha is None or not deployment.repository:
-            return _nothing(deployment, NotComputed.NO_GIT)
+            return DeploymentChanges(deployment.id, None, NotComputed.NO_GIT, (), {})
         place = self._places.get(deployment.repository) or self._enter(deployment.repository)
-        at = place.view.locate(sha)
-        found = find_predecessor(
-            deployment, place.earlier, synced_from=place.view.synced_from, max_gap=self._limits.max_gap
-        )
+        view = place.view
+        at = view.locate(sha)
+        found = find_predecessor(deployment, place.earlier, synced_from=view.synced_from, max_gap=self._limits.max_gap)
         place.earlier.append((deployment, at))
-        flags = [RangeFlag.PREDECESSOR_SKIPPED] if found.skipped else []
+        flags: tuple[RangeFlag, ...] = (RangeFlag.PREDECESSOR_SKIPPED,) if found.skipped else ()
         if at is None:
-            return _nothing(deployment, NotComputed.COMMIT_UNKNOWN, found, flags)
-        if sha in place.view.aliases:
-            flags.append(RangeFlag.TEST_MERGE)
+            return DeploymentChanges(deployment.id, found.id, NotComputed.COMMIT_UNKNOWN, flags, {})
+        if sha in view.aliases:
+            flags += (RangeFlag.TEST_MERGE,)
         if found.at is None:
-            result = _nothing(deployment, found.reason, found, flags)
-        else:
-            result = self._compare(deployment, place, found, found.at, at, flags)
-        place.delivered.deliver(at)
+            place.delivered.deliver(at)
+            return DeploymentChanges(deployment.id, found.id, found.reason, flags, {})
+        self._ends = ends = _ends(place, found.at, at, self._limits)
+        result = self._carried(deployment, found, place, ends, flags)
+        place.delivered.deliver(at, descends=not ends.span.behind)
         return result
 
     def _enter(self, name: str) -> _Place:
@@ -188,53 +199,36 @@ class _SeriesWalk:
             view=view,
             earlier=[] if same is None else same.earlier,
             delivered=Delivered(view.history.graph) if same is None else same.delivered,
-            touching=None if view.matcher.everything else view.history.touching(view.matcher),
+            touching=None if view.matcher.everything else sorted(view.history.touching(view.matcher)),
         )
         return self._places.setdefault(name, place)
 
-    def _compare(
-        self, deployment: Deployment, place: _Place, found: Predecessor, a: int, b: int, flags: list[RangeFlag]
+    def _carried(
+        self, deployment: Deployment, found: Predecessor, place: _Place, ends: _Ends, flags: tuple[RangeFlag, ...]
     ) -> DeploymentChanges:
-        history = place.view.history
-        span = history.range(a, b, max_commits=self._limits.max_commits)
-        matched = span.commits if place.touching is None else span.commits & place.touching
-        self._ends = _Ends(place.view, a, b, span, matched)
-        dropped = _dropped(span, matched, history)
-        changes: list[CarriedCommit] = []
-        taken_back: tuple[Sha, ...] = ()
-        reason = None
+        span, matched = ends.span, ends.matched
         if span.truncated:
-            flags.append(RangeFlag.TRUNCATED)
+            flags += (RangeFlag.TRUNCATED,)
         if span.boundary:
-            flags.append(RangeFlag.SHALLOW_BOUNDARY)
+            flags += (RangeFlag.SHALLOW_BOUNDARY,)
         if matched:
             changes, squashed, missing = _carry(place, matched)
-            if squashed:
-                dropped[Dropped.SQUASHED] = squashed
             if missing:
-                flags.append(RangeFlag.SQUASH_ORIGINALS_MISSING)
-        elif a == b:
-            reason = NotComputed.SAME_COMMIT
-        elif not span.size:
-            reason = NotComputed.MOVED_BACKWARDS
-            taken_back = self._taken_back(place, a, b)
-        else:
+                flags += (RangeFlag.SQUASH_ORIGINALS_MISSING,)
+            dropped = _dropped(span, matched, squashed)
+            return DeploymentChanges(deployment.id, found.id, None, _sorted(flags), dropped, tuple(changes))
+        if span.size:
             reason = NotComputed.NO_MATCHING_COMMITS
+            return DeploymentChanges(deployment.id, found.id, reason, _sorted(flags), span.unmatched)
+        reason = NotComputed.SAME_COMMIT if ends.a == ends.b else NotComputed.MOVED_BACKWARDS
         return DeploymentChanges(
-            deployment_id=deployment.id,
-            predecessor=found.id,
-            not_computed=reason,
-            flags=tuple(sorted(flags)),
-            dropped=dropped,
-            changes=tuple(changes),
-            taken_back=taken_back,
+            deployment.id, found.id, reason, _sorted(flags), {}, taken_back=self._taken_back(place, ends)
         )
 
-    def _taken_back(self, place: _Place, a: int, b: int) -> tuple[Sha, ...]:
+    def _taken_back(self, place: _Place, ends: _Ends) -> tuple[Sha, ...]:
         history = place.view.history
-        back = history.range(b, a, max_commits=self._limits.max_commits).commits
-        matched = back if place.touching is None else back & place.touching
-        return tuple(history.graph.sha(at) for at in history.newest_first(matched))
+        back = history.range(ends.b, ends.a, max_commits=self._limits.max_commits)
+        return tuple(history.graph.sha(at) for at in history.newest_first(place.matching(back)))
 
     def explain(self, changes: DeploymentChanges) -> Explanation:
         """What the latest step, which gave `changes`, looked at."""
@@ -250,34 +244,26 @@ class _SeriesWalk:
         )
 
 
-def _nothing(
-    deployment: Deployment,
-    reason: NotComputed | None,
-    found: Predecessor | None = None,
-    flags: Sequence[RangeFlag] = (),
-) -> DeploymentChanges:
-    return DeploymentChanges(
-        deployment_id=deployment.id,
-        predecessor=None if found is None else found.id,
-        not_computed=reason,
-        flags=tuple(sorted(flags)),
-        dropped={},
-    )
+def _sorted(flags: tuple[RangeFlag, ...]) -> tuple[RangeFlag, ...]:
+    return tuple(sorted(flags)) if flags else flags
 
 
-def _dropped(span: CommitRange, matched: AbstractSet[int], history: History) -> dict[Dropped, int]:
-    """How many candidates were left out, by reason; squashed ones come later."""
-    outside = len(span.commits) - len(matched)
-    unknown = 0
-    if outside and history.paths_unknown:
-        unknown = len(span.commits & history.paths_unknown - matched)
-    counts = (
-        (Dropped.MERGE, span.merges),
-        (Dropped.TRUNCATED, span.truncated),
-        (Dropped.PATH, outside - unknown),
-        (Dropped.PATHS_UNKNOWN, unknown),
-    )
-    return {reason: count for reason, count in counts if count}
+def _ends(place: _Place, a: int, b: int, limits: Limits) -> _Ends:
+    span = place.view.history.range(a, b, max_commits=limits.max_commits)
+    return _Ends(place.view, a, b, span, place.matching(span))
+
+
+def _dropped(span: CommitRange, matched: AbstractSet[int], squashed: int) -> Mapping[Dropped, int]:
+    """How many commits of the range were left out, by reason."""
+    counts = dict(span.unmatched)
+    if len(matched) == len(span.commits):
+        counts.pop(Dropped.PATHS_UNKNOWN, None)
+        counts.pop(Dropped.PATH, None)
+    else:
+        counts[Dropped.PATH] -= len(matched)
+    if squashed:
+        counts[Dropped.SQUASHED] = squashed
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit], int, bool]:

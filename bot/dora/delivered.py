@@ -16,9 +16,9 @@ class Delivered:
         self._counted: set[int | Sha] = set()
         self._counted_twins: set[Twin] = set()
 
-    def deliver(self, head: int) -> None:
-        """Add a head and its ancestors."""
-        if self._flags is None and (self._top is None or not self._graph.compare(self._top, head)[0]):
+    def deliver(self, head: int, *, descends: bool = False) -> None:
+        """Add a head and its ancestors; `descends` says that it is known to have all commits of the head before."""
+        if self._flags is None and (descends or self._top is None or not self._graph.compare(self._top, head)[0]):
             self._top = head
             return
         flags = self._all()

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from bot.dora.commits import Sha
 from bot.dora.history import History
@@ -14,6 +16,7 @@ from bot.dora.introductions import Introductions
 from bot.dora.paths import PathMatcher
 from bot.dora.reasons import NotComputed
 
+_INSTANTS = attrgetter("finished_at", "started_at")
 _DIGITS = re.compile("([0-9]+)")
 
 
@@ -59,8 +62,7 @@ class RepositoryView:
         return self.history.graph.index(self.aliases.get(sha, sha))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predecessor:
+class Predecessor(NamedTuple):
     """The deployment that a range starts from, or why there is none. `at` is its commit's index, set when there is no reason."""
 
     id: str | None
@@ -84,39 +86,32 @@ def find_predecessor(
     skipped = False
     for candidate, at in reversed(earlier):
         if max_gap is not None and deployment.finished_at - candidate.finished_at > max_gap:
-            return Predecessor(id=candidate.id, reason=NotComputed.PREDECESSOR_TOO_OLD, skipped=skipped)
+            return Predecessor(candidate.id, None, NotComputed.PREDECESSOR_TOO_OLD, skipped)
         if at is not None:
-            return Predecessor(id=candidate.id, at=at, skipped=skipped)
+            return Predecessor(candidate.id, at, None, skipped)
         if synced_from is None or synced_from <= candidate.received_at:
-            return Predecessor(id=candidate.id, reason=NotComputed.PREDECESSOR_COMMIT_UNKNOWN, skipped=skipped)
+            return Predecessor(candidate.id, None, NotComputed.PREDECESSOR_COMMIT_UNKNOWN, skipped)
         skipped = True
-    return Predecessor(id=None, reason=NotComputed.FIRST_DEPLOYMENT, skipped=skipped)
+    return Predecessor(None, None, NotComputed.FIRST_DEPLOYMENT, skipped)
 
 
 def series_order(
     deployments: Iterable[Deployment], repositories: Mapping[str, RepositoryView]
 ) -> list[Deployment]:
     """The deployments of one series in their order (§2); it does not depend on the order they come in."""
-    ordered: list[Deployment] = []
-    instants = sorted(deployments, key=_instants)
-    for _, equals in groupby(instants, key=_instants):
-        ordered += _ancestors_first(list(equals), repositories)
-    return ordered
+    ordered = sorted(deployments, key=_INSTANTS)
+    if len(set(map(_INSTANTS, ordered))) == len(ordered):
+        return ordered
+    groups = [list(equals) for _, equals in groupby(ordered, key=_INSTANTS)]
+    return [deployment for equals in groups for deployment in _ancestors_first(equals, repositories)]
 
 
 def natural_order(version: str) -> tuple[tuple[tuple[int, str], ...], str]:
     """A sort key under which `v1.9` comes before `v1.10`; different versions never have equal keys."""
-    pieces = enumerate(_DIGITS.split(version))
-    # Digits compare by length, then by value: a number of any length stays text.
-    return tuple((len(text), text) if at % 2 else (0, text) for at, text in _without_zeros(pieces)), version
-
-
-def _without_zeros(pieces: Iterable[tuple[int, str]]) -> Iterable[tuple[int, str]]:
-    return ((at, text.lstrip("0") if at % 2 else text) for at, text in pieces)
-
-
-def _instants(deployment: Deployment) -> tuple[Instant, Instant]:
-    return deployment.finished_at, deployment.started_at
+    pieces = _DIGITS.split(version)  # text and digits by turns
+    pieces[1::2] = [digits.lstrip("0") for digits in pieces[1::2]]
+    # Digits compare by length, then as text: a number of any length needs no arithmetic.
+    return tuple((len(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)), version
 
 
 def _ancestors_first(equals: list[Deployment], repositories: Mapping[str, RepositoryView]) -> list[Deployment]:

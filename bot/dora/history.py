@@ -4,16 +4,18 @@ An index means nothing outside one History object, like the graph's.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bot.dora.commits import CommitGraph, OutOfOrderError, Sha, Twin, parents_first
 from bot.dora.instants import Instant
 from bot.dora.memo import BoundedMemo
 from bot.dora.paths import PathMatcher, SortedPaths
+from bot.dora.reasons import Dropped
 
 _NEVER: Instant = -1
 """Instants begin in 1970, so a negative one is free to stand for an absent one."""
@@ -38,17 +40,18 @@ class CommitRange:
     """What is reachable from one commit and not from another: `commits` without merges, at most the newest so many."""
 
     commits: frozenset[int]
-    merges: int
-    truncated: int
+    lowest: int
+    """The least index of `commits`, with `highest` a quick way to see that nothing matches; -1 when there are none."""
+    highest: int
+    size: int
+    """How many commits there are, merges and truncated ones included."""
     behind: bool
     """Whether the other one has commits that this one lacks."""
+    truncated: bool
     boundary: bool
     """Whether a parent is missing inside the range, so that it may be too wide."""
-
-    @property
-    def size(self) -> int:
-        """How many commits there are, merges and truncated ones included."""
-        return len(self.commits) + self.merges + self.truncated
+    unmatched: Mapping[Dropped, int]
+    """The counts by reason if no commit passes the path filter."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,12 +165,22 @@ class History:
         if max_commits is not None and found > max_commits:
             commits = self.newest_first(commits)[:max_commits]
         kept = frozenset(commits)
+        unknown = len(kept & self.paths_unknown) if self.paths_unknown else 0
+        counts = {
+            Dropped.MERGE: merges,
+            Dropped.TRUNCATED: found - len(kept),
+            Dropped.PATH: len(kept) - unknown,
+            Dropped.PATHS_UNKNOWN: unknown,
+        }
         result = CommitRange(
             commits=kept,
-            merges=merges,
-            truncated=found - len(kept),
+            lowest=min(kept, default=-1),
+            highest=max(kept, default=-1),
+            size=len(only_b),
             behind=bool(only_a),
+            truncated=found > len(kept),
             boundary=not (self.graph.cut.isdisjoint(only_b) and self.shallow.isdisjoint(only_b)),
+            unmatched=MappingProxyType({reason: count for reason, count in counts.items() if count}),
         )
         return self._ranges.put(key, result, weight=8 + len(kept))
 
