@@ -261,3 +261,28 @@ CREATE TABLE remediation (          -- rows of the remediating deployment; "fail
     PRIMARY KEY (deployment_id, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX remediation_target ON remediation (target);
+
+-- The planner's statistics (rows; rows per value of each key prefix) -----------------------------------------------------
+-- Of a new database it assumes ten rows per repository, and would read a repository's whole history to find a few of its commits.
+
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('git_ref', 'git_ref', '100000 1000 1'),
+    ('git_commit', 'git_commit', '1000000 20000 1'),
+    ('git_commit', 'sqlite_autoindex_git_commit_2', '1000000 20000 1'),
+    ('git_path', 'git_path', '1000000 20000 1'),
+    ('git_path', 'sqlite_autoindex_git_path_2', '1000000 20000 1'),
+    ('pull_request', 'pull_request', '500000 5000 1'),
+    ('pull_request', 'pull_request_merge_sha', '400000 4000 1'),
+    ('pull_request', 'pull_request_squash_sha', '400000 4000 1'),
+    ('pull_request', 'pull_request_head_sha', '500000 5000 1'),
+    ('deployment', 'deployment', '500000 1'),
+    ('deployment', 'deployment_series', '500000 2000 1000 1 1'),
+    ('deployment', 'deployment_commit', '500000 5000 5'),
+    ('deployment', 'deployment_newest', '500000 1 1'),
+    ('landing', 'landing', '500000 5000 1'),
+    ('introduced', 'introduced', '1000000 20000 2 1 1'),
+    ('introduced', 'introduced_by', '1000000 20000 4'),
+    ('change', 'change', '5000000 20 1'),
+    ('change', 'change_commit', '5000000 50000 20');
+ANALYZE sqlite_schema;
