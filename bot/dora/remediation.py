@@ -7,6 +7,7 @@ Rules:
 - Rules see what is new: changes that are not redeployed, and the version if the deployment before had another.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -174,22 +175,13 @@ def _linked(carried: Carried, past: SeriesPast, rules: CompiledRules, origins: O
     """Ask the linked rules about each subject; a subject that another one of this deployment reverts has no say."""
     subjects = _subjects(carried, past)
     verdicts = [_verdicts(subject, carried, past, rules, origins) for subject in subjects]
-    undone_by: dict[int, set[int]] = {}
-    for at, found in enumerate(verdicts):
-        for verdict in found:
-            for other, subject in enumerate(subjects):
-                if other != at and verdict.link.original is not None and _is(subject, verdict.link.original):
-                    undone_by.setdefault(other, set()).add(at)
-
-    def stands(at: int, above: tuple[int, ...] = ()) -> bool:
-        return not any(stands(by, (*above, at)) for by in undone_by.get(at, ()) if by not in above)
-
+    stands = _standing(subjects, verdicts)
     result = _Linked()
     blamed: list[tuple[int, Remediation]] = []
     for at, found in enumerate(verdicts):
         for verdict in found:
             rule, seen, original = verdict.link.hit.rule, verdict.link.hit.seen, verdict.link.original
-            reason = verdict.reason if stands(at) else verdict.reason or NotRemediation.SAME_DEPLOYMENT
+            reason = verdict.reason if stands[at] else verdict.reason or NotRemediation.SAME_DEPLOYMENT
             if verdict.target is not None and reason is None:
                 name = original.name if original is not None else verdict.link.hit.value
                 remediation = Remediation(
@@ -204,6 +196,28 @@ def _linked(carried: Carried, past: SeriesPast, rules: CompiledRules, origins: O
         first.setdefault(remediation.target, remediation)
     result.remediations = tuple(first[target] for target in sorted(first))
     return result
+
+
+def _standing(subjects: Sequence[Subject], verdicts: Sequence[Sequence[_Verdict]]) -> list[bool]:
+    """Which subjects are not undone by another one of the same deployment that stands itself."""
+    numbers = {subject.number: at for at, subject in enumerate(subjects) if subject.number is not None}
+    shas = {sha: at for at, subject in enumerate(subjects) for sha in subject.shas}
+    undoes: list[set[int]] = []
+    for at, found in enumerate(verdicts):
+        originals = [verdict.link.original for verdict in found if verdict.link.original is not None]
+        named = {numbers.get(original.number or 0, shas.get(original.sha or b"")) for original in originals}
+        undoes.append({other for other in named if other is not None and other != at})
+    waits = Counter(other for named in undoes for other in named)
+    sure = [at for at in range(len(subjects)) if not waits[at]]
+    fallen: set[int] = set()
+    while sure:
+        for other in undoes[sure.pop()] - fallen:
+            fallen.add(other)
+            for freed in undoes[other]:
+                waits[freed] -= 1
+                if not waits[freed] and freed not in fallen:
+                    sure.append(freed)
+    return [at not in fallen for at in range(len(subjects))]
 
 
 def _verdicts(
@@ -261,7 +275,7 @@ def _static(
                 rule=rule.rule.id,
                 field=rule.rule.field,
                 value=hit.seen,
-                original=past.last.version,
+                original=_name(past.last),
             )
             return "rollforward", (remediation,)
         reasons.append(Reason(rule=rule.rule.id, reason=NotRemediation.NO_PREDECESSOR, value=hit.seen))
@@ -292,13 +306,6 @@ def _subjects(carried: Carried, past: SeriesPast) -> list[Subject]:
     if version and (past.last is None or past.last.version != version):
         subjects.append(Subject(texts={"version": (version,)}))
     return subjects
-
-
-def _is(subject: Subject, original: Original) -> bool:
-    """Whether a subject is what a text points to."""
-    if original.number is not None and subject.number is not None:
-        return original.number == subject.number
-    return original.sha in subject.shas
 
 
 def _is_part(change: CarriedChange, original: Original) -> bool:
@@ -336,3 +343,9 @@ def flag_pull_request(
         for hit in matches(rule, subject.texts.get(rule.rule.field, ())):
             return PullRequestFlag(rule=rule.rule.id, field=rule.rule.field, value=hit.seen)
     return None
+
+
+def _name(deployment: Deployment) -> str:
+    if deployment.version or deployment.commit_sha is None:
+        return deployment.version
+    return deployment.commit_sha.hex()

@@ -15,6 +15,9 @@ from bot.dora.instants import Instant
 from bot.dora.pull_requests import PullRequest
 from bot.dora.rules import CompiledRule, CompiledRules, Field, Hit, matches
 
+MAX_CHAIN = 50
+"""Reverts of reverts that are followed."""
+
 
 class Origins(Protocol):
     """What is known of one repository, asked for what a text points to."""
@@ -166,8 +169,9 @@ def _by_title(hit: Hit, subject: Subject, origins: Origins) -> Original | None:
 
 def _chain(start: Original, rules: CompiledRules, origins: Origins) -> int | None:
     """How many reverts stand in the chain that begins at an original (0: it reverts nothing); `None`: it is not known."""
-    count, here, seen = 0, start, set()
-    while here not in seen:
+    count, here = 0, start
+    seen: set[Original] = set()
+    while here not in seen and len(seen) < MAX_CHAIN:
         seen.add(here)
         subject = _known_subject(here, rules, origins)
         if subject is None:
