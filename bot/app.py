@@ -50,7 +50,7 @@ class Server:
     async def settle(self, progress: Callable[[str], None]) -> None:
         """Wait until nothing is due: deliveries, fetches, derivation."""
         self.wake("marks")
-        while await self._unsettled():
+        while await self._unsettled():  # noqa: ASYNC110 - what it waits for is rows of the store, of other processes too
             await asyncio.sleep(SETTLED_AFTER)
 
     async def _unsettled(self) -> bool:

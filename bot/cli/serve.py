@@ -7,22 +7,27 @@ import click
 
 from bot.app import run_server
 from bot.cli.context import settings
-from bot.log import configure_logs
+from bot.log import configure_logging
+from bot.settings import Settings
 from bot.store.opening import open_store
+
+
+def _configured() -> Settings:
+    configured = settings()
+    configure_logging(secrets=configured.secrets())
+    return configured
 
 
 @click.command()
 def serve() -> None:
     """Receive, work and answer in one process (the default way to run)."""
-    configure_logs()
-    asyncio.run(run_server(settings(), web=True, work=True))
+    asyncio.run(run_server(_configured(), web=True, work=True))
 
 
 @click.command()
 def web() -> None:
     """Receive and answer. On SQLite it does the worker's part too."""
-    configure_logs()
-    configured = settings()
+    configured = _configured()
     on_sqlite = configured.database_url.startswith("sqlite")
     asyncio.run(run_server(configured, web=True, work=on_sqlite))
 
@@ -30,8 +35,7 @@ def web() -> None:
 @click.command()
 def worker() -> None:
     """Process what web processes received (PostgreSQL). On SQLite it says so and waits."""
-    configure_logs()
-    configured = settings()
+    configured = _configured()
     if configured.database_url.startswith("sqlite"):
         click.echo("On SQLite the web process does this work too; nothing to do here. Waiting.", err=True)
         asyncio.run(_wait_forever())

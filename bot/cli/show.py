@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -103,7 +104,7 @@ def deployments_command(form: str, **given: object) -> None:
     answer = _ask(
         lambda reader: deployments.list_deployments(reader, *deployments.parse_deployments(_parameters(given), _asker()))
     )
-    columns = COLUMNS["deployments"] if form == "csv" else _DEPLOYMENT_BRIEF
+    columns = COLUMNS[deployments.DeploymentShown] if form == "csv" else _DEPLOYMENT_BRIEF
     _print(answer.data, columns, form, answer)
 
 
@@ -119,7 +120,7 @@ _DEPLOYMENT_BRIEF = (
 def services_command(form: str, **given: object) -> None:
     """Services: deployed, defined, or both."""
     answer = _ask(lambda reader: services.list_services(reader, *services.parse_services(_parameters(given), _asker())))
-    _print(answer.data, COLUMNS["services"] if form == "csv" else ("name", "team", "deployments", "envs"), form, answer)
+    _print(answer.data, COLUMNS[services.ServiceShown] if form == "csv" else ("name", "team", "deployments", "envs"), form, answer)
 
 
 @click.command("explain")
@@ -171,7 +172,7 @@ def list_deliveries(form: str, **given: object) -> None:
     answer = _ask(
         lambda reader: deliveries.list_deliveries(reader, *deliveries.parse_deliveries(_parameters(given), _asker()))
     )
-    _print(answer.data, COLUMNS["deliveries"], form, answer)
+    _print(answer.data, COLUMNS[deliveries.DeliveryShown], form, answer)
 
 
 @deliveries_group.command("show")
@@ -190,8 +191,12 @@ def replay_deliveries(delivery_ids: tuple[int, ...]) -> None:
     """Process deliveries again from their stored bodies; ends when what they changed is derived."""
     operate("replay", ids=list(delivery_ids))
     for one in delivery_ids:
-        found = read(lambda reader, one=one: deliveries.find_delivery(reader, one))
+        found = read(partial(_delivery, one))
         click.echo(f"{one}: {'unknown' if found is None else found.state}")
+
+
+def _delivery(number: int, reader: Reader) -> deliveries.DeliveryShown | None:
+    return deliveries.find_delivery(reader, number)
 
 
 @click.command("paths")

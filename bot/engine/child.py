@@ -11,7 +11,7 @@ from bot.dora.instants import SECOND
 from bot.engine.clock import now
 from bot.engine.messages import Beat, Claimed, Commit, Committed, Finished, Job, Progress, Stop, Wake, Wanted
 from bot.engine.worker import Worker
-from bot.log import configure_logs
+from bot.log import configure_logging
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.opening import open_store
@@ -123,5 +123,5 @@ def child_main(connection: Connection, settings: Settings) -> None:
     """The child's entry: signals meant for the whole process group are the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    configure_logs()
+    configure_logging(secrets=settings.secrets())
     Child(connection, settings).run()

@@ -167,13 +167,16 @@ class Engine:
                 return
             if isinstance(message, Commit):
                 # Not here: signs of life must get through while the disk is slow.
-                self.committer.submit(lambda life=life, message=message: life.send(self._commit(message)))
+                self.committer.submit(self._answer, life, message)
             elif isinstance(message, Beat):
                 life.beat_at, life.idle = time.monotonic(), message.idle
             elif isinstance(message, Claimed):
                 life.claimed, life.claimed_at = message.deliveries, time.monotonic()
             elif not self.loop.is_closed():
                 self.loop.call_soon_threadsafe(self._hear, message)
+
+    def _answer(self, life: Life, message: Commit) -> None:
+        life.send(self._commit(message))
 
     def _commit(self, message: Commit) -> Committed:
         if not isinstance(self.store, SqliteStore):

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -96,7 +97,7 @@ async def _sync(runner: Runner, arguments: Mapping[str, object], progress: Progr
     results = []
     for remote in _texts(arguments["remotes"]):
         target = _target(remote, str(name) if name else None)
-        row = await runner.store.write_async(lambda writer, target=target: _wanted(writer, target))
+        row = await runner.store.write_async(partial(_wanted, target))
         progress(f"{target.ref.name}: fetching")
         results.append((row, target.ref.name))
     await runner.settle(progress)
@@ -110,7 +111,7 @@ def _target(remote: str, name: str | None) -> mirror.Target:
         raise OperationError(f"{remote}: {error}") from error
 
 
-def _wanted(writer: Writer, target: mirror.Target) -> int:
+def _wanted(target: mirror.Target, writer: Writer) -> int:
     row = ensure_repository(writer, target.ref, local=target.is_local)
     want_fetch(writer, repository_id=row.id, ref="*", now=now())
     return row.id

@@ -105,7 +105,7 @@ def _catalog(worker: Worker, *, progress: Progress, folder: str) -> Job:
     read = catalog.read_catalog(Path(folder))
     worker.store.write(partial(catalog.record_catalog, catalog=read, received_at=worker.clock()))
     progress(f"{len(read.definitions)} definitions")
-    yield
+    yield None
 
 
 def _rebuild(worker: Worker, *, progress: Progress) -> Job:

@@ -33,3 +33,8 @@ def parse_series_key(key: str) -> Series:
     """The series behind a mark's key."""
     service, env = json.loads(key)
     return Series(service=service, env=env)
+
+
+def outdate_pending(writer: Writer) -> None:
+    """A fact about a repository arrived: derivations that are running now read too early, and must not delete their marks."""
+    writer.execute("outdate_marks")

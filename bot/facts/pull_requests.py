@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.dora.events import PullRequestSeen
 from bot.dora.pull_request_records import PullRequestRecord, from_row, merged_record, to_row
-from bot.facts.marks import mark_pull_request
+from bot.facts.marks import mark_pull_request, outdate_pending
 from bot.store import Reader, Writer
 
 
@@ -25,7 +25,7 @@ def load_pull_requests(reader: Reader, repository_id: int, numbers: Sequence[int
 
 
 def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen]) -> None:
-    """Merge events about one pull request into its record; marked only if that changed it."""
+    """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it."""
     number = sightings[0].pull_request.number
     writer.lock("pull_request", repository_id, number)
     known = record = find_pull_request(writer, repository_id, number)
@@ -34,4 +34,8 @@ def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence
     if record is None or record == known:
         return
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
-    mark_pull_request(writer, repository_id=repository_id, number=number)
+    outdate_pending(writer)
+    title = f'Revert "{record.pull_request.title}"'
+    pointing = writer.fetch("flags_pointing", int, repository_id=repository_id, number=number, value=title)
+    for other in (number, *pointing):
+        mark_pull_request(writer, repository_id=repository_id, number=other)

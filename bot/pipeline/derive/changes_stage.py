@@ -15,7 +15,7 @@ from bot.dora.pull_requests import PullRequest
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.difference import CHANGE, CHANGE_SET, Edit, difference
 from bot.pipeline.derive.sources import SeriesRepository, Sources
-from bot.store import Reader, Row
+from bot.store import Reader, Row, Value
 
 NO_DURATION_SOURCES = frozenset({"apm", "tags"})
 """Sources whose deployments are an instant: their deploy time is absent."""
@@ -75,7 +75,7 @@ def derive_series_changes(
         rows, times = _change_rows(deployment, result, repository, pull_requests)
         changes.extend(rows)
         sets.append(_set_row(result, repository, times))
-    where = {"service": series.service, "env": series.env, "from_at": from_at}
+    where: dict[str, Value] = {"service": series.service, "env": series.env, "from_at": from_at}
     return [
         *difference(CHANGE_SET, reader.fetch("series_change_sets", _row, **where), sets),
         *difference(CHANGE, reader.fetch("series_changes", _row, **where), changes),

@@ -12,7 +12,7 @@ from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
 from bot.facts.fetches import want_fetch
-from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series
+from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import find_pull_request
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
@@ -34,7 +34,7 @@ class Derived:
     repository_id: int
     introduced_changed: bool
     built_upon: tuple[int, ...]
-    """Fast-forwards whose beginning this one may have moved."""
+    """Later fast-forwards, which may begin where this one ended."""
     head_ref: str | None
 
 
@@ -53,7 +53,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     flag_edits = difference(
         FLAG,
         reader.fetch("flag_of", _row, repository_id=repository_id, number=number),
-        _flag_rows(reader, sources, repository, history, pull_request),
+        _flag_rows(reader, sources, repository, history, pull_request, found),
     )
     touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced)}  # type: ignore[arg-type]
     carrying = _carrying(reader, repository_id, touched)
@@ -78,6 +78,7 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
     if derived.introduced_changed:
         # Tells those who keep a repository's introductions in memory to read them again.
         writer.allocate(f"introduced:{derived.repository_id}", 1)
+        outdate_pending(writer)
     for number in derived.built_upon:
         mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
@@ -123,12 +124,18 @@ def _landing_rows(repository_id: int, pull_request: PullRequest | None, found: I
 
 
 def _flag_rows(
-    reader: Reader, sources: Sources, repository: RepositoryRow, history: History, pull_request: PullRequest | None
+    reader: Reader,
+    sources: Sources,
+    repository: RepositoryRow,
+    history: History,
+    pull_request: PullRequest | None,
+    found: Introduced | None,
 ) -> list[Row]:
     if pull_request is None:
         return []
-    origins = StoredOrigins(reader, sources, repository, history)
-    flag = flag_pull_request(pull_request, origins.messages_of(pull_request), sources.rules(reader), origins)
+    origins = StoredOrigins(reader, repository, history)
+    messages = origins.messages((*found.commits, *found.originals)) if found is not None else []
+    flag = flag_pull_request(pull_request, messages, sources.rules(reader), origins)
     if flag is None:
         return []
     return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]

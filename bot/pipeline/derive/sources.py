@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from typing import NamedTuple, TypeVar
 
+from bot.dora.commits import Sha
 from bot.dora.deployments import RepositoryView
 from bot.dora.history import History
-from bot.dora.introductions import Introductions
+from bot.dora.introductions import IntroducedRow, Introductions, Role
 from bot.dora.paths import PathMatcher, Patterns, patterns_of
-from bot.dora.rules import RuleSet
+from bot.dora.rules import CompiledRules, RuleSet, compile_rules
 from bot.facts.repositories import RepositoryRow, find_repository
 from bot.pipeline.catalog import load_definition, load_rules
 from bot.pipeline.history import HistoryCache
@@ -16,6 +17,7 @@ from bot.store import Reader
 K = TypeVar("K")
 V = TypeVar("V")
 
+MOST_SILENT = 200_000
 REMEMBERED = 64
 """Repositories whose introductions are kept; compiled patterns, eight times as many."""
 
@@ -26,15 +28,27 @@ class Sources:
     def __init__(self, histories: HistoryCache) -> None:
         self.histories = histories
         self._introductions: OrderedDict[int, tuple[int, Introductions]] = OrderedDict()
+        self._rules: tuple[RuleSet, CompiledRules] | None = None
+        self._silent: set[Sha] = set()
         self._matchers: OrderedDict[tuple[str, ...], PathMatcher] = OrderedDict()
 
     def history(self, reader: Reader, repository_id: int) -> History:
         """The repository's history as this snapshot has it."""
         return self.histories.get(reader, repository_id)
 
-    def rules(self, reader: Reader) -> RuleSet:
-        """The rules in force."""
-        return load_rules(reader)
+    def rules(self, reader: Reader) -> CompiledRules:
+        """The rules in force, compiled."""
+        rules = load_rules(reader)
+        if self._rules is None or self._rules[0] != rules:
+            self._rules = (rules, compile_rules(rules))
+            self._silent = set()
+        return self._rules[1]
+
+    def silent(self, rules: CompiledRules) -> set[Sha]:
+        """Commits in whose messages these rules see nothing, to be added to; empty for rules that are not in force."""
+        if self._rules is None or self._rules[1] is not rules or len(self._silent) > MOST_SILENT:
+            self._silent = set()
+        return self._silent
 
     def introductions(self, reader: Reader, repository_id: int) -> Introductions:
         """Which pull requests introduced which commits."""
@@ -95,7 +109,7 @@ def _nothing_claimed() -> Patterns:
     return Patterns(patterns=("**",), origin="repository not synced")
 
 
-def _introduced(sha: bytes, number: int, role: str, position: int, merged_at: int) -> tuple[bytes, int, str, int, int]:
+def _introduced(sha: bytes, number: int, role: Role, position: int, merged_at: int) -> IntroducedRow:
     return bytes(sha), number, role, position, merged_at
 
 

@@ -53,11 +53,11 @@ SELECT c.deployment_id, c.sha, c.position, c.repository_id, c.original_of, c.num
 FROM change c JOIN deployment d ON d.id = c.deployment_id
 WHERE d.service = :service AND d.env = :env AND d.finished_at >= :from_at
 
--- name: series_new_changes
--- What each deployment of a series newly carried.
-SELECT c.deployment_id, c.sha, c.original_of, c.number, c.repository_id
+-- name: series_carried
+-- What each deployment of a series carried.
+SELECT c.deployment_id, c.sha, c.original_of, c.number, c.repository_id, c.redeployed
 FROM change c JOIN deployment d ON d.id = c.deployment_id
-WHERE d.service = :service AND d.env = :env AND c.redeployed = 0 ORDER BY c.deployment_id, c.position
+WHERE d.service = :service AND d.env = :env ORDER BY c.deployment_id, c.position
 
 -- name: series_flags
 -- The flags of a series' change sets.
@@ -128,7 +128,8 @@ SELECT number, merged_at FROM pull_request WHERE repository_id = :repository_id 
 
 -- name: pull_requests_merged_as
 -- Pull requests that a commit merged.
-SELECT number, merged_at FROM pull_request WHERE repository_id = :repository_id AND merge_sha = :sha AND merged_at IS NOT NULL
+SELECT number, merged_at FROM pull_request
+WHERE repository_id = :repository_id AND (merge_sha = :sha OR squash_sha = :sha) AND merged_at IS NOT NULL
 
 -- name: all_series
 -- Every series there is.
@@ -178,3 +179,16 @@ WHERE repository_id = :repository_id AND base_ref = :base_ref AND merge_sha IS N
 -- Later pull requests that may have begun where this one ended.
 SELECT number FROM landing WHERE repository_id = :repository_id AND kind = 'fast_forward' AND number <> :number
     AND merged_at >= :merged_at
+
+-- name: flags_pointing
+-- Flagged pull requests that point to this one, to this title, or to nothing that was known.
+SELECT number FROM pull_request_flag WHERE repository_id = :repository_id AND number <> :number
+    AND (target = :number OR value = :value OR (target IS NULL AND target_sha IS NULL))
+
+-- name: commit_messages
+-- What rules read of commits.
+SELECT sha, subject, body FROM git_commit WHERE repository_id = :repository_id AND sha IN (:keys)
+
+-- name: introduced_shas
+-- The commits that a pull request introduced.
+SELECT sha FROM introduced WHERE repository_id = :repository_id AND number = :number ORDER BY sha

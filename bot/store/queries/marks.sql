@@ -30,3 +30,7 @@ UPDATE mark SET attempts = attempts + 1, run_at = :run_at, error = :error WHERE 
 -- name: mark_now
 -- A mark as it is now.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE stage = :stage AND key = :key
+
+-- name: outdate_marks
+-- Tell running derivations that what they read is old.
+UPDATE mark SET version = version + 1

@@ -1,0 +1,99 @@
+"""Commands that check: `validate` service definitions and rules, `doctor` the installation."""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from bot.cli.context import settings
+from bot.engine.operations import owner_lock
+from bot.git import GitError, git_version
+from bot.settings import Settings
+from bot.sources.validation import Format, format_problems, validate
+from bot.store import StoreError
+from bot.store.opening import open_store
+
+SAFE_SQLITE = (3, 51, 3)
+"""Earlier ones have the WAL-reset bug; the single writer avoids it."""
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "github", "json"]), default="text", show_default=True)
+def validate_command(paths: tuple[Path, ...], form: Format) -> None:
+    """Check service definitions and rules: file:line:column and what is wrong. Exit status 1 on errors.
+
+    PATHS are files or folders; default: the folder of service definitions.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise click.UsageError(f"there is no {missing[0]}")
+    problems = validate(paths or [settings().service_definitions])
+    if text := format_problems(problems, form):
+        click.echo(text)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if form == "text":
+        click.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
+    sys.exit(1 if errors else 0)
+
+
+class Finding(NamedTuple):
+    """One check: `good` is `None` for what is worth a word and no fault."""
+
+    good: bool | None
+    text: str
+
+
+@click.command()
+def doctor() -> None:
+    """Check everything, and say what mends what is wrong."""
+    configured = settings()
+    for one in configured.shown():
+        click.echo(f"  {one.name:<28}{one.value}  ({one.origin})")
+    click.echo()
+    findings = list(_findings(configured))
+    for finding in findings:
+        click.echo(f"{ {True: 'ok', False: 'WRONG', None: 'note'}[finding.good]:<6} {finding.text}")
+    sys.exit(1 if any(finding.good is False for finding in findings) else 0)
+
+
+def _findings(configured: Settings) -> Iterator[Finding]:
+    try:
+        yield Finding(True, f"git {git_version()}")
+    except GitError as error:
+        yield Finding(False, f"git: {error} Install git ≥ 2.39.")
+    if configured.database_url.startswith("sqlite"):
+        old = sqlite3.sqlite_version_info < SAFE_SQLITE
+        advice = ": before 3.51.3 two writers could corrupt a WAL file; Rollforward writes from one thread only" if old else ""
+        yield Finding(None if old else True, f"SQLite {sqlite3.sqlite_version}{advice}")
+    yield from _store_findings(configured)
+    for source, secrets in (("github", configured.github_webhook_secret), ("gitlab", configured.gitlab_webhook_secret)):
+        yield Finding(
+            True if secrets else None,
+            f"{source} webhooks are {'on' if secrets else f'off: set {source.upper()}_WEBHOOK_SECRET to receive them'}",
+        )
+    problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
+    errors = sum(problem.severity == "error" for problem in problems)
+    yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
+
+
+def _store_findings(configured: Settings) -> Iterator[Finding]:
+    try:
+        lock = owner_lock(configured)
+        if lock is not None and lock.held_by():
+            yield Finding(True, "a server is running on this store")
+            return
+        store = open_store(configured.database_url)
+        try:
+            store.migrate()
+        finally:
+            store.close()
+        yield Finding(True, "the store opens and its schema is up to date")
+    except StoreError as error:
+        yield Finding(False, f"store: {error}")
+
+
+COMMANDS = (validate_command, doctor)
