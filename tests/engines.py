@@ -65,11 +65,11 @@ class Cluster:
         """How to reach a database."""
         return f"postgresql:///{database}?host={self._folder}&user=postgres"
 
-    def create(self) -> str:
+    def create(self, template: str = "migrated") -> str:
         """A fresh, migrated database; its name."""
         self._made += 1
         name = f"test_{self._made}"
-        self._ask(f"CREATE DATABASE {name} TEMPLATE migrated")
+        self._ask(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop(self, name: str) -> None:

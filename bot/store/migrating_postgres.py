@@ -18,6 +18,7 @@ def migrate_postgres(connection: Connection, folder: Path = FOLDER) -> list[str]
     done: list[str] = []
     for name, text in migration_texts("postgres", folder):
         connection.execute(b"BEGIN")
+        connection.execute(b"SET LOCAL lock_timeout = '30s'")
         connection.execute(b"SELECT pg_advisory_xact_lock(%d)" % _LOCK)
         connection.execute(_RECORD)
         if connection.execute(b"SELECT 1 FROM schema_migration WHERE name = %s", (name,)).fetchone() is None:

@@ -30,7 +30,7 @@ from bot.store.postgres_connection import (
     adapters,
     translate,
 )
-from bot.store.postgres_threads import AppendingThread, ListeningThread
+from bot.store.postgres_threads import AppendingThread, Health, ListeningThread
 from bot.store.receiving import ANSWER, PATIENCE, append_in_loop
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ T = TypeVar("T")
 CONNECTIONS = 10
 BULK_PATIENCE = 30.0
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITE = b"BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = '2500ms'"
+_WRITE = b"BEGIN ISOLATION LEVEL SERIALIZABLE"
 
 
 class PostgresStore:
@@ -50,7 +50,7 @@ class PostgresStore:
         self._url = url
         self._queries = queries if queries is not None else load_queries("postgres")
         self._bell = Bell()
-        self._failed = False
+        self._health = Health()
         self._closed = False
         self._pool: psycopg_pool.ConnectionPool[Connection] = psycopg_pool.ConnectionPool(
             url,
@@ -59,11 +59,12 @@ class PostgresStore:
             timeout=PATIENCE,
             # gives up early and connects anew when asked, instead of resting for minutes after an outage
             reconnect_timeout=1.0,
+            configure=_configure,
             kwargs={"autocommit": True, "connect_timeout": 3, "context": adapters(), "application_name": "rollforward"},
             open=True,
         )
         self._threads = ThreadPoolExecutor(CONNECTIONS - 2, thread_name_prefix="store")
-        self._appending = AppendingThread(self._pool, self._queries)
+        self._appending = AppendingThread(self._pool, self._queries, self._health)
         self._listening = ListeningThread(url, self._bell)
 
     def read(self, work: Callable[[Reader], T]) -> T:
@@ -127,7 +128,7 @@ class PostgresStore:
 
     def healthy(self) -> bool:
         """Whether the last transaction did not fail and the thread that appends lives."""
-        return not self._failed and self._appending.healthy()
+        return self._appending.healthy()
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations applied."""
@@ -162,13 +163,13 @@ class PostgresStore:
                 failure = translate(error.cause, error.doing)
                 again = _again(error.cause, tries)
                 if not again or time.monotonic() >= until:
-                    self._failed = isinstance(failure, StoreUnavailableError)
+                    self._health.failed = isinstance(failure, StoreUnavailableError)
                     raise failure from error.cause
                 if not isinstance(error.cause, RETRIABLE):
                     self._pool.check()
                 time.sleep(random.uniform(0.002, 0.02) * min(tries, 8))  # noqa: S311 - to part two that collide
             else:
-                self._failed = False
+                self._health.failed = False
                 return result
 
     def _attempt(self, attempt: Callable[[Connection], T], until: float) -> T:
@@ -177,7 +178,7 @@ class PostgresStore:
         try:
             connection = self._pool.getconn(max(until - time.monotonic(), 0.05))
         except psycopg_pool.PoolTimeout as error:
-            self._failed = True
+            self._health.failed = True
             raise StoreUnavailableError("no connection to PostgreSQL") from error
         try:
             return attempt(connection)
@@ -202,6 +203,10 @@ class PostgresStore:
             if state != "in progress" or time.monotonic() >= until:
                 return bool(state == "committed")
             time.sleep(0.02)
+
+
+def _configure(connection: Connection) -> None:
+    connection.execute(b"SET lock_timeout = '2500ms'")
 
 
 def _again(cause: Exception, tries: int) -> bool:

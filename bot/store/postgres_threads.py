@@ -23,16 +23,25 @@ _IDLE = 2.0
 _log = structlog.get_logger(__name__)
 
 
+class Health:
+    """Whether the server answered when it was last asked; every thread says and sees the same."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+
 class AppendingThread:
     """Commits the receipts of one process, all that wait in one statement."""
 
-    def __init__(self, pool: "psycopg_pool.ConnectionPool[Connection]", queries: Mapping[str, Query]) -> None:
+    def __init__(
+        self, pool: "psycopg_pool.ConnectionPool[Connection]", queries: Mapping[str, Query], health: Health
+    ) -> None:
         self._pool = pool
+        self._health = health
         self._queries = queries
         self._condition = threading.Condition()
         self._receipts: deque[Waiting] = deque()
         self._closing = False
-        self._failed = False
         self._thread = threading.Thread(target=self._run, name="store-append", daemon=True)
         self._thread.start()
 
@@ -46,7 +55,7 @@ class AppendingThread:
 
     def healthy(self) -> bool:
         """Alive, and the server answered last time."""
-        return self._thread.is_alive() and not self._failed
+        return self._thread.is_alive() and not self._health.failed
 
     def close(self) -> None:
         """Commit what is queued, refuse more."""
@@ -80,7 +89,7 @@ class AppendingThread:
             try:
                 results = self._insert([waiting.receipt for waiting in group], group[0].due - now)
             except StoreUnavailableError as error:
-                self._failed = True
+                self._health.failed = True
                 _log.warning("store_append_failed", error=str(error))
                 self._pool.check()
                 time.sleep(0.05)
@@ -89,7 +98,7 @@ class AppendingThread:
                 for waiting in group:
                     waiting.end(error)
                 return
-            self._failed = False
+            self._health.failed = False
             for waiting, result in zip(group, results, strict=True):
                 waiting.end(result)
             return
@@ -109,9 +118,9 @@ class AppendingThread:
         try:
             with self._pool.connection(_IDLE) as connection:
                 connection.execute(b"SELECT 1")
-            self._failed = False
+            self._health.failed = False
         except (psycopg.Error, psycopg_pool.PoolTimeout):
-            self._failed = True
+            self._health.failed = True
             self._pool.check()
 
 
@@ -201,7 +210,7 @@ class ListeningThread:
     def _listen(self) -> None:
         with psycopg.connect(self._url, autocommit=True, connect_timeout=3, context=adapters()) as connection:
             for channel in CHANNELS:
-                connection.execute(b"LISTEN " + channel.encode())
+                connection.execute(b'LISTEN "%s"' % channel.encode())
             if self._ready.is_set():
                 # something may have been said while nobody listened
                 for channel in CHANNELS:

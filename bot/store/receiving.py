@@ -10,9 +10,9 @@ from bot.store import Appended, Receipt, StoreError, StoreUnavailableError
 
 GROUP = 256
 """Receipts committed together at most."""
-PATIENCE = 3.0
+PATIENCE = 2.8
 """Seconds a caller waits for its turn before it is told that the store is unavailable."""
-ANSWER = 3.4
+ANSWER = 3.2
 """Seconds after which an asynchronous caller gets an answer, whatever the disk or the server does."""
 
 

@@ -32,11 +32,11 @@ ON CONFLICT (name) DO UPDATE SET next = sequence.next + :n RETURNING next
 
 -- name: lock_key (postgres)
 -- Hold a key until the transaction ends.
-SELECT 1 FROM (SELECT pg_advisory_xact_lock(:key)) held
+SELECT 1 FROM (SELECT pg_advisory_xact_lock(:key::bigint)) held
 
 -- name: draw_inbox_ids (postgres)
 -- Numbers for the inbox.
-SELECT min(id), max(id) FROM (SELECT nextval('inbox_id') AS id FROM generate_series(1, :n)) drawn
+SELECT min(id), max(id) FROM (SELECT nextval('inbox_id') AS id FROM generate_series(1, :n::bigint)) drawn
 
 -- name: transaction_id (postgres)
 -- What the server calls this transaction, if it has written anything.
