@@ -28,8 +28,9 @@ from bot.dora.repositories import (
 EVERYTHING = "**"
 MAX_PATTERN = 256
 MAX_PATTERNS = 200
-MAX_WILDCARDS = 600
-"""`*`, `?` and `[` over all patterns of one service: what RE2 can match against the longest path in some milliseconds."""
+MAX_WILDCARDS = 200
+"""`*`, `?` and `[` within names (`*.py`, but not `**/` or `*/`) over all patterns of a service: each makes RE2's work longer."""
+MAX_WILDCARDS_EACH = 40
 NOT_LINKED = "repository_not_linked"
 """Flag: the definition links to code, but to none in this deployment's repository."""
 
@@ -242,7 +243,7 @@ def check_patterns(patterns: Sequence[str]) -> str | None:
         if wrong:
             return wrong
     if sum(map(_wildcards, patterns)) > MAX_WILDCARDS:
-        return f"the patterns hold more than {MAX_WILDCARDS} of `*`, `?` and `[` together"
+        return f"the patterns hold more than {MAX_WILDCARDS} of `*`, `?` and `[` in names"
     if all(pattern.startswith("!") for pattern in patterns):
         return "every pattern begins with `!`, so nothing is selected; put `**` first"
     return None
@@ -259,8 +260,8 @@ def check_pattern(pattern: str) -> str | None:
         return f"a pattern that begins with # is a comment to gitignore; write \\{shown}"
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", pattern):
         return "a pattern holds control characters or half a surrogate pair"
-    if _wildcards(pattern) > MAX_WILDCARDS // 10:
-        return f"a pattern with more than {MAX_WILDCARDS // 10} of `*`, `?` and `[`: {shown}"
+    if _wildcards(pattern) > MAX_WILDCARDS_EACH:
+        return f"a pattern with more than {MAX_WILDCARDS_EACH} of `*`, `?` and `[` in names: {shown}"
     if _literal(normalised(pattern))[1] is not None:
         return None
     try:
@@ -332,7 +333,7 @@ def _literal(pattern: str) -> tuple[bool, bytes | None]:
 
 
 def _wildcards(pattern: str) -> int:
-    return sum(map(pattern.count, "*?["))
+    return sum(sum(map(name.count, "*?[")) for name in pattern.split("/") if name not in ("*", "**"))
 
 
 def _at(what: str, definition: ServiceDefinition) -> str:

@@ -33,6 +33,9 @@ _WRAPPED = {"git+http": "http", "git+https": "https"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
 _SCP = re.compile(r"(?:(?P<user>[^@/\s]+)@)?(?P<host>\[[^\]\s]*\]|[^:/@\s\[\]]+):(?P<path>.+)")
+_BARE_HOST = re.compile(r"(?:[^@:\[\]]+|\[[^\]@]*\])(?::[0-9]{1,5})?|")
+_USERINFO = re.compile(r"[^/@]+@")
+"""What follows the colon of `user:password@host/path`, which looks like scp's `host:path` otherwise."""
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 
 FOLDER_VERBS = frozenset({"tree"})
@@ -133,7 +136,7 @@ def without_credentials(url: str) -> str:
     if scheme:
         return scheme[0] + _without_userinfo(text[scheme.end() :], ssh=scheme[1].lower() in _SSH)
     scp = _SCP.fullmatch(text)
-    if not scp:
+    if not scp or (not scp["user"] and _USERINFO.match(scp["path"])):
         return text.rpartition("@")[2]
     user = scp["user"] or ""
     return f"{user}@{scp['host']}:{scp['path']}" if user and ":" not in user else f"{scp['host']}:{scp['path']}"
@@ -159,10 +162,10 @@ def _take_apart(url: str) -> _Remote:
     scheme = _SCHEME.match(text)
     if scheme:
         return _with_scheme(scheme[1].lower(), text[scheme.end() :], fragmentless)
-    if re.fullmatch(r"[^@:/]+:[0-9]{1,5}/.+", text) or (":" not in text.split("/", 1)[0] and "@" not in text.split("/", 1)[0]):
+    if _BARE_HOST.fullmatch(text.partition("/")[0]):
         return _without_scheme(text, fragmentless)
     scp = _SCP.fullmatch(text)
-    if not scp:
+    if not scp or text.startswith("-") or (not scp["user"] and _USERINFO.match(scp["path"])):
         raise RepositoryUrlError(f"not the URL of a repository: {without_credentials(text)}")
     path = scp["path"]
     host = scp["host"].lower()
@@ -260,8 +263,8 @@ def _identity(host: str, segments: tuple[str, ...]) -> RepositoryId:
         names[-1] = names[-1].removesuffix(".git")
     if not names or not all(names) or (host == "github.com" and len(names) != 2) or len(names) > MAX_SEGMENTS:
         raise RepositoryUrlError(f"no repository is named after the host {host}")
-    if any("/" in name or name == "-" for name in names):
-        raise RepositoryUrlError("a repository's path holds an encoded slash, or `-` for a name")
+    if any(set(name) & {"/", "%"} or name == "-" for name in names):
+        raise RepositoryUrlError("a repository's path holds an encoded slash, a percent sign, or `-` for a name")
     return f"{host}/{'/'.join(names)}"
 
 
