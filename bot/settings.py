@@ -123,6 +123,14 @@ class Settings:
         """Whether GitLab's webhooks are received."""
         return bool(self.gitlab_webhook_secret or self.gitlab_signing_token)
 
+    def every_secret(self) -> list[bytes]:
+        """All secrets, for the logs to leave out."""
+        found: list[bytes] = []
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            found += [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Secret)]
+        return found
+
     def shown(self) -> list[Shown]:
         """Every setting for people, in the order of the documentation; secrets are counted, never printed."""
         return [

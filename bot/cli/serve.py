@@ -14,7 +14,7 @@ from bot.store.opening import open_store
 
 def _configured() -> Settings:
     configured = settings()
-    configure_logging(secrets=configured.secrets())
+    configure_logging(secrets=configured.every_secret())
     return configured
 
 

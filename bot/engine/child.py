@@ -123,5 +123,5 @@ def child_main(connection: Connection, settings: Settings) -> None:
     """The child's entry: signals meant for the whole process group are the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    configure_logging(secrets=settings.secrets())
+    configure_logging(secrets=settings.every_secret())
     Child(connection, settings).run()
