@@ -4,6 +4,7 @@ Rules:
 - `-- name: x`, a sentence, the statement; `-- name: x (postgres)` is the same query where that engine needs its own text.
 - A name exists once. `:name` is a parameter unless it stands in a string, a quoted name or a comment; `::` is a cast.
 - `IN (:keys)` is for `fetch_in` only, once per query.
+- `fetch` is a table here and a reserved word to PostgreSQL: a query need not quote it, the loader does.
 """
 
 import re
@@ -26,7 +27,8 @@ _TOKEN = re.compile(
     | (?P<cast>::)
     | (?P<keys>\(\s*:keys\s*\))
     | :(?P<parameter>[A-Za-z_]\w*)
-    | (?P<other>[^'":/()-]+|.)
+    | (?P<reserved>\bfetch\b)
+    | (?P<other>\w+|[^\w'":/()-]+|.)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -104,6 +106,8 @@ def parse_query(name: str, body: str, dialect: Dialect) -> Query:
             parts[-1] += _placeholder(match["parameter"], dialect)
         elif match.lastgroup == "comment":
             parts[-1] += " "
+        elif match.lastgroup == "reserved":
+            parts[-1] += f'"{token}"'
         else:
             # psycopg looks for its placeholders everywhere, strings included
             parts[-1] += token.replace("%", "%%") if dialect == "postgres" else token

@@ -18,6 +18,7 @@ from bot.store.named import QueryFileError, chunks, load_queries, parse_query
         ("SELECT a::text, :b::bigint", "SELECT a::text, :b::bigint", "SELECT a::text, %(b)s::bigint", {"b"}),
         ("SELECT '100%', 5 % :a", "SELECT '100%', 5 % :a", "SELECT '100%%', 5 %% %(a)s", {"a"}),
         ("SELECT a-:b/(:c)", "SELECT a-:b/(:c)", "SELECT a-%(b)s/(%(c)s)", {"b", "c"}),
+        ("UPDATE fetch SET a = fetch.a, fetch_b = 'fetch'", *['UPDATE "fetch" SET a = "fetch".a, fetch_b = \'fetch\''] * 2, set()),
         ("SELECT 1;\n", "SELECT 1", "SELECT 1", set()),
         ("SELECT 'ä:no' , :a1", "SELECT 'ä:no' , :a1", "SELECT 'ä:no' , %(a1)s", {"a1"}),
     ],
