@@ -59,7 +59,7 @@ def environment(path: Path, *, protocols: str = "none", config: Mapping[str, str
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_GRAFT_FILE": "/dev/null",
+        "GIT_GRAFT_FILE": "/dev/null/none",
         "GIT_PAGER": "cat",
         "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_PROTOCOL_FROM_USER": "0",

@@ -54,7 +54,8 @@ def local_error(verb: str, code: int, stderr: bytes) -> GitError:
 
 
 def first_lines(stderr: bytes, *, token: str = "") -> str:
-    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("hint:")]
     return clean(" / ".join(lines[:3]), token=token)[:500]
 
 
@@ -108,8 +109,9 @@ def rev_parse(path: Path, revision: str) -> Sha | None:
         raise BadArgumentError("a revision is one line")
     said = _run(
         path, "rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", accept=(0, 1, 128)
-    ).decode("ascii", "replace")
-    return bytes.fromhex(said.split()[-1]) if said.strip() else None
+    )
+    sha = said.decode("ascii", "replace").strip()
+    return bytes.fromhex(sha) if is_sha(sha) else None
 
 
 def shallow_boundary(path: Path) -> frozenset[Sha]:
