@@ -1,0 +1,45 @@
+-- name: fingerprint_deployments
+-- Every deployment as recorded.
+SELECT id, service, env, service_shown, env_shown, version, repository, repository_url, commit_sha, started_at, finished_at, team,
+    tags, source, received_at
+FROM deployment ORDER BY id
+
+-- name: fingerprint_change_sets
+-- What is derived of every deployment.
+SELECT deployment_id, predecessor, not_computed, flags, dropped, kept, redeployed, with_lead_time, mean, median, least, greatest
+FROM change_set ORDER BY deployment_id
+
+-- name: fingerprint_changes
+-- Every change with its stages.
+SELECT c.deployment_id, c.sha, c.position, r.name, c.original_of, c.number, c.redeployed, c.first_delivery, c.lead_time,
+    c.time_to_pr_ready, c.review_time, c.merge_time, c.time_to_deploy, c.deploy_time, c.absent
+FROM change c JOIN repository r ON r.id = c.repository_id ORDER BY c.deployment_id, c.sha
+
+-- name: fingerprint_classifications
+-- What every deployment is.
+SELECT deployment_id, type, flags, reasons FROM classification ORDER BY deployment_id
+
+-- name: fingerprint_remediations
+-- The evidence of every remediation.
+SELECT deployment_id, target, type, rule, field, value, original FROM remediation ORDER BY deployment_id, target
+
+-- name: fingerprint_pull_requests
+-- Every pull request as recorded.
+SELECT r.name, p.number, p.title, p.body, p.head_ref, p.base_ref, p.labels, p.author, p.state, p.created_at, p.updated_at,
+    p.merged_at, p.merge_sha, p.squash_sha, p.head_sha, p.readiness, p.reviews
+FROM pull_request p JOIN repository r ON r.id = p.repository_id ORDER BY r.name, p.number
+
+-- name: fingerprint_landings
+-- How every pull request landed.
+SELECT r.name, l.number, l.kind, l.flag, l.merged_at, l.ready_at, l.approved_at
+FROM landing l JOIN repository r ON r.id = l.repository_id ORDER BY r.name, l.number
+
+-- name: fingerprint_introduced
+-- What every pull request introduced.
+SELECT r.name, i.sha, i.number, i.role, i.position, i.merged_at
+FROM introduced i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.sha, i.number, i.role
+
+-- name: fingerprint_flags
+-- Every flagged pull request.
+SELECT r.name, f.number, f.rule, f.field, f.value, f.target, f.target_sha
+FROM pull_request_flag f JOIN repository r ON r.id = f.repository_id ORDER BY r.name, f.number
