@@ -241,11 +241,9 @@ SHOP = RepositorySpec(
     commits=COMMITS,
     pull_requests=PULL_REQUESTS,
     tags=(TagSpec(name="v1.6.0", commit="m14", at="-13 10:30", tagger="alice"),),
-    # fmt: off
     line=(
         "c0", "c1", "c2", "m1", "s2", "s3", "r1", "r2", "r3", "c3", "c4", "s5", "m6",
         "s7", "s8", "m9", "s10", "m11", "c5", "s12", "t1", "t2", "m14", "c6", "s15",
     ),
-    # fmt: on
     pull_ref="refs/pull/{number}/head",
 )
