@@ -26,7 +26,7 @@ def plain(headers: Headers, name: str) -> str | None:
     values = headers.getall(name, ())
     if not values or not values[0]:
         return None
-    value = values[0].strip()
+    value = values[0]
     if len(values) > 1 or not 0 < len(value) <= LONGEST or not value.isascii() or not value.isprintable():
         raise HeaderError("bad_header", f"{name} is not one short line of printable ASCII")
     return value
