@@ -19,13 +19,14 @@ class Inline:
         self.store, self.settings = store, settings
         self.worker = Worker(store, settings, clock=now)
         self.fetcher = Fetcher(store, settings, self._ingest, clock=now)
+        self.turn = asyncio.Lock()
         self.progress: Callable[[str], None] = lambda _: None
 
     async def run(self, command: str, *, progress: Callable[[str], None] = lambda _: None, **arguments: object) -> object:
         """Do a job to its end; JobError if it fails."""
         ended: list[tuple[object, str | None]] = []
         self.worker.start(command, arguments, progress, lambda result, error: ended.append((result, error)))
-        await asyncio.to_thread(self._until, lambda: bool(ended))
+        await self._work_until(lambda: bool(ended))
         result, error = ended[0]
         if error is not None:
             raise JobError(error)
@@ -35,10 +36,15 @@ class Inline:
         """Work until nothing is due: deliveries, fetches, derivation."""
         self.progress = progress
         while True:
-            await asyncio.to_thread(self._until, lambda: False)
+            await self._work_until(lambda: False)
             if not await self.fetcher.start_due() and not self.fetcher.running:
                 return
             await self.fetcher.drain()
+
+    async def _work_until(self, done: Callable[[], bool]) -> None:
+        # Two fetches may end at the same time; the worker does one thing after the other.
+        async with self.turn:
+            await asyncio.to_thread(self._until, done)
 
     def _until(self, done: Callable[[], bool]) -> None:
         while not done() and self.worker.step():
