@@ -23,9 +23,7 @@ class ChangeLeadTime:
     absent: tuple[NoStage | None, ...]
 
 
-def commit_instant(
-    authored_at: Instant | None, committed_at: Instant | None, *, started_at: Instant
-) -> Instant | None:
+def commit_instant(authored_at: Instant | None, committed_at: Instant | None, *, started_at: Instant) -> Instant | None:
     """When a commit was made, for a deployment that started at `started_at`; `None` if both of its dates are implausible."""
     for at in (authored_at, committed_at):
         if at is not None and PLAUSIBLE_COMMIT <= at <= started_at:

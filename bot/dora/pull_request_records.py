@@ -140,7 +140,23 @@ def _reviews(reviews: tuple[Review, ...]) -> tuple[Review, ...]:
 
 
 RecordRow = tuple[
-    int, str, str, str, str, str, str, str, int | None, int, int | None, Sha | None, Sha | None, Sha | None, str, str, str
+    int,
+    str,
+    str,
+    str,
+    str,
+    str,
+    str,
+    str,
+    int | None,
+    int,
+    int | None,
+    Sha | None,
+    Sha | None,
+    Sha | None,
+    str,
+    str,
+    str,
 ]
 
 

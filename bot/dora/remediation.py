@@ -97,9 +97,7 @@ class PullRequestFlag:
     target_sha: Sha | None = None
 
 
-def classify(
-    series: Sequence[Carried], rules: CompiledRules, origins: Callable[[str], Origins]
-) -> list[Classified]:
+def classify(series: Sequence[Carried], rules: CompiledRules, origins: Callable[[str], Origins]) -> list[Classified]:
     """The type and the remediations of every deployment of one series, which is given in its order.
 
     `origins` gives the lookups of a repository by its RepositoryId's text.
@@ -185,7 +183,12 @@ def _linked(carried: Carried, past: SeriesPast, rules: CompiledRules, origins: O
             if verdict.target is not None and reason is None:
                 name = original.name if original is not None else verdict.link.hit.value
                 remediation = Remediation(
-                    target=verdict.target.id, type="rollforward", rule=rule.id, field=rule.field, value=seen, original=name
+                    target=verdict.target.id,
+                    type="rollforward",
+                    rule=rule.id,
+                    field=rule.field,
+                    value=seen,
+                    original=name,
                 )
                 blamed.append((verdict.order, remediation))
             elif reason is not None:

@@ -189,7 +189,11 @@ def _chain(start: Original, rules: CompiledRules, origins: Origins) -> int | Non
 def _known_subject(original: Original, rules: CompiledRules, origins: Origins) -> Subject | None:
     """What the rules see of an original: its own message if that names something, else the pull request it was merged as."""
     message = None if original.sha is None else origins.message(original.sha)
-    lone = None if message is None else Subject(texts={"commit_message": (message,)}, shas=frozenset({original.sha or b""}))
+    lone = (
+        None
+        if message is None
+        else Subject(texts={"commit_message": (message,)}, shas=frozenset({original.sha or b""}))
+    )
     if original.number is None or (lone is not None and any(_revert_hits(lone, rules))):
         return lone
     pull_request = origins.pull_request(original.number)

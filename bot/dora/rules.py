@@ -198,9 +198,7 @@ def _compile(rule: Rule, *, linked: bool) -> CompiledRule:
     return CompiledRule(rule=rule, variable=cast(Variable, variables[0]) if variables else None, pattern=pattern)
 
 
-_TOKENS = re2.compile(
-    r"\\Q(?s:.*?)(?:\\E|\z)|\\(?s:.)|\[\^?\]?(?:\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\])*\]|\$([A-Za-z_]+)"
-)
+_TOKENS = re2.compile(r"\\Q(?s:.*?)(?:\\E|\z)|\\(?s:.)|\[\^?\]?(?:\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\])*\]|\$([A-Za-z_]+)")
 """What can hold a `$` that is no variable (quotes, escapes, classes), or a variable."""
 
 

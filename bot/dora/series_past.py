@@ -55,7 +55,9 @@ class SeriesPast:
             restored=self._deployments[restored],
             failed=self._deployments[restored + 1],
             field="commit_sha" if by_commit else "version",
-            value=deployment.commit_sha.hex() if by_commit and deployment.commit_sha is not None else deployment.version,
+            value=deployment.commit_sha.hex()
+            if by_commit and deployment.commit_sha is not None
+            else deployment.version,
             reinstates=not self.literal and self._was_replaced(deployment),
             certain=has_identity(self._deployments[-1]),
         )

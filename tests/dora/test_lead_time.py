@@ -41,7 +41,12 @@ def pull(
 
 
 def measured(
-    commit: float | None, pull_request: PullRequest | None, *, started: float = 10, finished: float = 11, duration: bool = True
+    commit: float | None,
+    pull_request: PullRequest | None,
+    *,
+    started: float = 10,
+    finished: float = 11,
+    duration: bool = True,
 ) -> ChangeLeadTime:
     return lead_time(
         None if commit is None else h(commit),
@@ -79,7 +84,9 @@ def test_the_whole_way_of_a_commit() -> None:
         (0, PLAUSIBLE_COMMIT - 1, None),
     ],
 )
-def test_a_commit_counts_from_its_author_date(authored: int | None, committed: int | None, expected: int | None) -> None:
+def test_a_commit_counts_from_its_author_date(
+    authored: int | None, committed: int | None, expected: int | None
+) -> None:
     assert commit_instant(authored, committed, started_at=h(10)) == expected
 
 

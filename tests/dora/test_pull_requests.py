@@ -55,7 +55,9 @@ def test_two_label_events_of_one_second_have_a_fixed_winner() -> None:
 
 
 def test_rank_decides_within_a_second() -> None:
-    assert known(seen(20, replace(OPENED, title="z"), rank=1), seen(20, replace(OPENED, title="a"), rank=2)).title == "a"
+    assert (
+        known(seen(20, replace(OPENED, title="z"), rank=1), seen(20, replace(OPENED, title="a"), rank=2)).title == "a"
+    )
 
 
 def test_closed_opens_only_by_something_newer() -> None:
@@ -117,13 +119,19 @@ def test_dismissed_absorbs_approved_and_keeps_both_instants() -> None:
     approval = Review(id="1", reviewer="bea", approved=True, submitted_at=20)
     dismissal = Review(id="1", reviewer="bea", approved=False, submitted_at=20, dismissed_at=40)
     again = replace(dismissal, dismissed_at=45)
-    events = [seen(at, replace(OPENED, reviews=(r,)), complete=False) for at, r in ((20, approval), (40, dismissal), (45, again))]
+    events = [
+        seen(at, replace(OPENED, reviews=(r,)), complete=False)
+        for at, r in ((20, approval), (40, dismissal), (45, again))
+    ]
     assert known(*events).reviews == (replace(approval, dismissed_at=40),)
 
 
 def test_reviews_are_kept_apart_by_id() -> None:
     one, two = (Review(id=id, reviewer="bea", approved=True, submitted_at=20) for id in "12")
-    assert known(seen(20, replace(OPENED, reviews=(two,))), seen(20, replace(OPENED, reviews=(one,)))).reviews == (one, two)
+    assert known(seen(20, replace(OPENED, reviews=(two,))), seen(20, replace(OPENED, reviews=(one,)))).reviews == (
+        one,
+        two,
+    )
 
 
 small = st.integers(min_value=0, max_value=3)

@@ -90,13 +90,25 @@ def test_what_the_linked_defaults_read(rule_id: str, text: str, expected: list[s
 
 @pytest.mark.parametrize(
     "text",
-    ["hotfix", "Hotfix: null cart", "fix: HOTFIXES", "hot-fix/cart", "a hot fix", "hot_fix", "hotfixed", "[hotfix] x", "type/hotfix-2"],
+    [
+        "hotfix",
+        "Hotfix: null cart",
+        "fix: HOTFIXES",
+        "hot-fix/cart",
+        "a hot fix",
+        "hot_fix",
+        "hotfixed",
+        "[hotfix] x",
+        "type/hotfix-2",
+    ],
 )
 def test_what_is_a_hotfix(text: str) -> None:
     assert matches(DEFAULTS["hotfix-title"], [text])
 
 
-@pytest.mark.parametrize("text", ["shotfix", "hotfixture", "hot fixture", "hot  fix", "fix hot path", "photo-hotfixer", "", "ahotfix"])
+@pytest.mark.parametrize(
+    "text", ["shotfix", "hotfixture", "hot fixture", "hot  fix", "fix hot path", "photo-hotfixer", "", "ahotfix"]
+)
 def test_what_is_no_hotfix(text: str) -> None:
     assert not matches(DEFAULTS["hotfix-title"], [text])
 
