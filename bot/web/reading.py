@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from bot.answers.questions import Asker, Parameters, QuestionError, storable
+from bot.answers.questions import Asker, QuestionError, storable
 from bot.store import Reader
 from bot.web.auth import PRINCIPAL
 from bot.web.context import CLOCK, SETTINGS, STORE
@@ -22,7 +22,7 @@ def asker(request: web.Request) -> Asker:
     )
 
 
-def parameters(request: web.Request) -> Parameters:
+def parameters(request: web.Request) -> list[tuple[str, str]]:
     """The query string, in its order."""
     return list(request.query.items())
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bot.settings import Settings
 from bot.store import Store
-from bot.web import api, datadog_api, health, webhooks
+from bot.web import api, datadog_api, health, pages, webhooks
 from bot.web.auth import Row, guarded
 from bot.web.bodies import BUDGET, ByteBudget
 from bot.web.context import CLOCK, ENGINE_ALIVE, SETTINGS, STORE, WAKE
@@ -19,7 +19,7 @@ SHUTDOWN_TIMEOUT = 8.0
 
 def rows() -> tuple[Row, ...]:
     """Every route: method, path, handler, access."""
-    return (*webhooks.ROWS, *datadog_api.ROWS, *health.ROWS, *api.ROWS)
+    return (*webhooks.ROWS, *datadog_api.ROWS, *health.ROWS, *api.ROWS, *pages.ROWS)
 
 
 def make_app(

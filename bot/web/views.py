@@ -1,0 +1,267 @@
+"""What the overview and a service's page show: metrics as cards with trend and comparison, from gathered deployments."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from markupsafe import Markup
+
+from bot.answers.metrics import Entry, gather, measure_entries
+from bot.answers.questions import MetricsQuestion
+from bot.dora.bands import DEFAULT_YEAR, BandMetric, band
+from bot.dora.instants import DAY
+from bot.dora.metrics import Interval, Metrics, Window, bucket_index, buckets
+from bot.store import Reader
+from bot.web import words
+from bot.web.charts import sparkline
+
+Better = Literal["more", "less"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One of the five metrics: how it is called, read, written and judged."""
+
+    name: str
+    title: str
+    group: Literal["Throughput", "Instability"]
+    read: Callable[[Metrics], float | None]
+    write: Callable[[float | None], tuple[str, str]]
+    better: Better
+    band: BandMetric | None
+    how: str
+
+
+def _duration(value: float | None) -> tuple[str, str]:
+    return words.duration(value), ""
+
+
+def _share(value: float | None) -> tuple[str, str]:
+    return words.share(value), ""
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        name="deployment_frequency",
+        title="Deployment frequency",
+        group="Throughput",
+        read=lambda metrics: metrics.frequency.per_day,
+        write=words.frequency,
+        better="more",
+        band="deployment_frequency",
+        how="Deployments divided by the days of the period; never extrapolated.",
+    ),
+    Kind(
+        name="change_lead_time",
+        title="Change lead time",
+        group="Throughput",
+        read=lambda metrics: metrics.lead_time.summary.median,
+        write=_duration,
+        better="less",
+        band="change_lead_time",
+        how="From a commit's author date to the end of the deployment that carried it; the median over commits.",
+    ),
+    Kind(
+        name="failed_deployment_recovery_time",
+        title="Failed deployment recovery time",
+        group="Throughput",
+        read=lambda metrics: metrics.recovery.median,
+        write=_duration,
+        better="less",
+        band="failed_deployment_recovery_time",
+        how="From the end of a failed deployment to the end of the one that remediated it; the median.",
+    ),
+    Kind(
+        name="change_failure_rate",
+        title="Change failure rate",
+        group="Instability",
+        read=lambda metrics: metrics.failure_rate.value,
+        write=_share,
+        better="less",
+        band="change_failure_rate",
+        how="Deployments that a later one had to remediate, divided by all deployments.",
+    ),
+    Kind(
+        name="deployment_rework_rate",
+        title="Deployment rework rate",
+        group="Instability",
+        read=lambda metrics: metrics.rework.value,
+        write=_share,
+        better="less",
+        band=None,
+        how="Deployments that are rollbacks or rollforwards, divided by all; detected, unless tagged.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """How a metric moved against the period before: `tone` is good, bad or same."""
+
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One metric, ready to be shown."""
+
+    kind: Kind
+    value: str
+    unit: str
+    exact: str
+    detail: str
+    band: str | None
+    trend: Markup
+    delta: Delta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """One step of a trend."""
+
+    name: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A group of deployments as its page shows it."""
+
+    metrics: Metrics
+    cards: tuple[Card, ...]
+    trend: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The deployments of a period and of the one before (`None` where it is not known in full), cut into buckets."""
+
+    question: MetricsQuestion
+    window: Window
+    before: Window | None
+    windows: tuple[Window, ...]
+    entries: Sequence[Entry]
+
+
+def load_scene(reader: Reader, question: MetricsQuestion, window: Window, *, first_event: int | None) -> Scene:
+    """Gather a period together with the one before it."""
+    length = window.end - window.start
+    before = Window(start=max(0, window.start - length), end=window.start)
+    known = first_event is not None and first_event <= before.start and length >= DAY
+    whole = Window(start=before.start, end=window.end) if known else window
+    question = replace(question, interval=question.interval or _interval(length))
+    return Scene(
+        question=question,
+        window=window,
+        before=before if known else None,
+        windows=buckets(window, interval=question.interval, tz=question.tz),
+        entries=gather(reader, question, whole),
+    )
+
+
+def picture(scene: Scene, entries: Sequence[Entry]) -> Picture:
+    """The five cards of some of a scene's deployments."""
+    now = [entry for entry in entries if entry.row.finished_at >= scene.window.start]
+    metrics = measure_entries(now, scene.question, scene.window)
+    earlier = None
+    if scene.before is not None:
+        older = [entry for entry in entries if entry.row.finished_at < scene.window.start]
+        earlier = measure_entries(older, scene.question, scene.before)
+    cut: list[list[Entry]] = [[] for _ in scene.windows]
+    for entry in now:
+        cut[bucket_index(scene.windows, entry.row.finished_at)].append(entry)
+    trend = tuple(
+        Bucket(name=_bucket_name(scene, bucket), metrics=measure_entries(inside, scene.question, bucket))
+        for bucket, inside in zip(scene.windows, cut, strict=True)
+    )
+    return Picture(
+        metrics=metrics,
+        cards=tuple(_card(kind, metrics, earlier, trend, scene) for kind in KINDS),
+        trend=trend,
+    )
+
+
+def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence[Bucket], scene: Scene) -> Card:
+    value = kind.read(metrics) if metrics.deployments else None
+    text, unit = kind.write(value)
+    values = [kind.read(bucket.metrics) for bucket in trend]
+    label = f"{kind.title}, {scene.question.interval} by {scene.question.interval}: " + ", ".join(
+        " ".join(kind.write(one)).strip() for one in values
+    )
+    return Card(
+        kind=kind,
+        value=text,
+        unit=unit,
+        exact=words.exact(value) if kind.write is _duration else "",
+        detail=_detail(kind, metrics),
+        band=band(kind.band, value, year=DEFAULT_YEAR) if kind.band else None,
+        trend=sparkline(values, label=label),
+        delta=None if earlier is None or value is None else _delta(kind, value, kind.read(earlier), scene),
+    )
+
+
+def _detail(kind: Kind, metrics: Metrics) -> str:
+    count = metrics.deployments
+    if not count:
+        return "no deployments"
+    match kind.name:
+        case "deployment_frequency":
+            return f"{_count(count, 'deployment')} on {_count(metrics.frequency.days_with_deployment, 'day')}"
+        case "change_lead_time":
+            lead_time = metrics.lead_time
+            if not lead_time.commits:
+                return "no commit with a lead time"
+            again = f", {lead_time.redeployed} of them redeployed" if lead_time.redeployed else ""
+            return f"{_count(lead_time.commits, 'commit')}{again}; p90 {words.duration(lead_time.summary.p90)}"
+        case "failed_deployment_recovery_time":
+            if not metrics.failure_rate.failed:
+                return "nothing failed"
+            open_ = f", {metrics.unrecovered} not yet" if metrics.unrecovered else ""
+            return f"{metrics.recovery.count} recovered{open_}"
+        case "change_failure_rate":
+            return f"{metrics.failure_rate.failed} of {_count(metrics.failure_rate.deployments, 'deployment')}"
+        case _:
+            return f"{metrics.rework.count} of {_count(count, 'deployment')}, detected"
+
+
+def _delta(kind: Kind, value: float, before: float | None, scene: Scene) -> Delta | None:
+    since = f"than in the {words.duration(scene.window.end - scene.window.start)} before"
+    if before is None or (before == 0 and kind.write is not _share):
+        return None
+    if kind.write is _share:
+        points = (value - before) * 100
+        if abs(points) < 0.05:
+            return Delta(tone="same", text=f"no other {since}")
+        return Delta(tone=_tone(kind, points), text=f"{abs(points):.1f} points {'higher' if points > 0 else 'lower'} {since}")
+    change = (value - before) / before * 100
+    if abs(change) < 0.5:
+        return Delta(tone="same", text=f"no other {since}")
+    longer, shorter = ("more", "less") if kind.better == "more" else ("slower", "faster")
+    size = f"{abs(change):.0f} %" if change < 1000 else "many times"
+    return Delta(tone=_tone(kind, change), text=f"{size} {longer if change > 0 else shorter} {since}")
+
+
+def _tone(kind: Kind, change: float) -> str:
+    return "good" if (change > 0) == (kind.better == "more") else "bad"
+
+
+def _interval(length: int) -> Interval:
+    return "day" if length <= 14 * DAY else "week" if length <= 400 * DAY else "month"
+
+
+def _bucket_name(scene: Scene, bucket: Window) -> str:
+    start, last = words.day(bucket.start, scene.question.tz), words.day(bucket.end - 1, scene.question.tz)
+    return start if start == last else f"{start} – {last}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def not_counted(metrics: Metrics) -> list[tuple[int, str, str]]:
+    """(how many, slug, in words) of what has no value; what concerns the group as a whole comes last, without a number."""
+    whole = ("no_deployments", "no_changes", "no_failures")
+    rows = [(count, slug, words.reason(slug)) for slug, count in metrics.not_counted.items() if slug not in whole]
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    return rows

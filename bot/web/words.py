@@ -1,0 +1,142 @@
+"""How pages say things: durations, shares, instants and reasons in words for people."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
+
+from bot.dora.instants import DAY, HOUR, MINUTE, SECOND, Duration, Instant
+
+NOTHING = "–"
+
+_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+
+STAGE_NAMES: Mapping[str, str] = {
+    "time_to_pr_ready": "Time to PR ready",
+    "review_time": "Review time",
+    "merge_time": "Merge time",
+    "time_to_deploy": "Time to deploy",
+    "deploy_time": "Deploy time",
+}
+STAGE_SPANS: Mapping[str, str] = {
+    "time_to_pr_ready": "commit → ready for review",
+    "review_time": "ready → last approval",
+    "merge_time": "last approval → merged",
+    "time_to_deploy": "merged → deployment started",
+    "deploy_time": "started → finished",
+}
+
+REASONS: Mapping[str, str] = {
+    "pending": "not derived yet; look again in a moment",
+    "first_deployment": "the first deployment of its series: there is nothing to compare it with",
+    "predecessor_too_old": "the deployment before it is too long ago to be compared",
+    "predecessor_commit_unknown": "the commit of the deployment before is not mirrored yet",
+    "commit_unknown": "its commit is not mirrored yet",
+    "no_git": "it came without a commit, so there is nothing to trace",
+    "source_off": "its data source is switched off",
+    "same_commit": "it deployed the same commit as the one before: no change went out",
+    "moved_backwards": "it went back to an older commit: no change went out, some were taken back",
+    "no_matching_commits": "no commit in its range touched this service's paths",
+    "merge": "a merge commit: the commits it merged count instead",
+    "path": "touches none of this service's paths",
+    "paths_unknown": "its changed paths are unknown (the history is cut off here)",
+    "squashed": "a squash: the pull request's original commits count instead",
+    "truncated": "beyond the limit of commits for one deployment",
+    "bad_date": "its dates cannot be right, so its lead time is unknown",
+    "no_pull_request": "came without a pull request",
+    "merged_after_deployment": "its pull request was merged after the deployment started",
+    "no_approval": "its pull request was merged without an approval",
+    "commit_after_ready": "committed after the pull request was ready",
+    "commit_after_approval": "committed after the last approval",
+    "negative": "would end before it starts",
+    "no_duration": "this kind of source has no duration",
+    "no_predecessor": "there was no deployment before it to blame",
+    "unknown_original": "what it points to was never deployed here",
+    "same_deployment": "what it undoes went out in the same deployment",
+    "reland": "it brings back what a revert took out",
+    "no_identity": "came with neither a commit nor a version, so nobody can tell whether it failed",
+    "no_deployments": "no deployments in this period",
+    "no_changes": "no changes with a lead time in this period",
+    "no_failures": "no failures in this period",
+    "unrecovered": "failed, and not recovered yet",
+    "open": "still open",
+}
+"""Every reason of `dora/reasons.py` as a clause."""
+
+FLAGS: Mapping[str, str] = {
+    "reinstated": "It restores what a rollback had replaced, so it is no rollback itself.",
+    "moved_backwards": "It went back to an older commit that was never deployed here.",
+}
+
+
+def reason(slug: str) -> str:
+    """A reason as a clause; an unknown one as it is."""
+    return REASONS.get(slug, slug.replace("_", " "))
+
+
+def duration(value: Duration | float | None) -> str:
+    """The two largest units: `2 d 4 h`."""
+    if value is None:
+        return NOTHING
+    if abs(value) < SECOND:
+        return f"{value / SECOND:.1f} s" if value else "0 s"
+    if value < 0:
+        return f"−{duration(-value)}"
+    for (unit, name), (smaller, below) in pairwise(_UNITS):
+        if value >= unit:
+            whole, rest = divmod(int(value), unit)
+            part = rest // smaller
+            return f"{whole} {name} {part} {below}" if part and whole < 100 else f"{whole} {name}"
+    return f"{int(value // SECOND)} s"
+
+
+def exact(value: Duration | float | None) -> str:
+    """A duration in seconds, for titles."""
+    return "" if value is None else f"{value / SECOND:,.0f} seconds"
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage."""
+    if value is None:
+        return NOTHING
+    return f"{value * 100:.1f} %".replace(".0 %", " %")
+
+
+def frequency(per_day: float | None) -> tuple[str, str]:
+    """A number and its unit, in the unit in which it is easiest to imagine."""
+    if per_day is None:
+        return NOTHING, ""
+    for factor, unit in ((1, "per day"), (7, "per week"), (30, "per month")):
+        if per_day * factor >= 1 or unit == "per month":
+            return f"{per_day * factor:.1f}".removesuffix(".0"), unit
+    return "0", "per month"
+
+
+def instant(at: Instant | None, tz: tzinfo) -> str:
+    """An instant to the minute, in a time zone."""
+    return NOTHING if at is None else _local(at, tz).strftime("%d %b %Y, %H:%M").lstrip("0")
+
+
+def day(at: Instant, tz: tzinfo) -> str:
+    """A day and its month."""
+    return _local(at, tz).strftime("%d %b").lstrip("0")
+
+
+def ago(at: Instant | None, now: Instant) -> str:
+    """How long ago, roughly."""
+    if at is None:
+        return "never"
+    return "just now" if now - at < MINUTE else f"{duration(now - at)} ago"
+
+
+def author(name: str | None) -> str:
+    """The name without the mail address."""
+    return (name or "").partition(" <")[0] or NOTHING
+
+
+def sha(value: bytes | None) -> str:
+    """The first ten digits."""
+    return NOTHING if value is None else value.hex()[:10]
+
+
+def _local(at: Instant, tz: tzinfo) -> datetime:
+    return datetime.fromtimestamp(at // SECOND, UTC).astimezone(tz)
