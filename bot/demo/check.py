@@ -111,6 +111,8 @@ async def observed_facts(api: Api, organisation: Organisation, table: Table, *, 
         facts |= _changes(key, changes, _commits(organisation, row))
         explained = await api.get(f"/api/v1/deployments/{row['id']}/explain")
         facts[f"{key} evidence"] = _evidence(explained, keys)
+        if key in table.near_misses:
+            facts[f"{key} near miss"] = _near_misses(explained)
         if withheld and any(deployment == key for deployment, _ in squashes(table)) and not explained.get("flags"):
             flagless.append(key)
         _no_secrets(key, row, changes, explained)
@@ -198,6 +200,11 @@ def _evidence(explained: Row, keys: Mapping[str, str]) -> str:
     rows = cast(Sequence[Mapping[str, str]], explained.get("evidence") or [])
     own = [row for row in rows if row.get("deployment", explained["id"]) == explained["id"]]
     return "; ".join(f"{row['rule']} mends {keys.get(row['target'], row['target'])}" for row in own) or "none"
+
+
+def _near_misses(explained: Row) -> str:
+    rows = cast(Sequence[Mapping[str, str]], explained.get("near_misses") or [])
+    return "; ".join(sorted({f"{row['rule']} {row['reason']}" for row in rows})) or "none"
 
 
 def _no_secrets(key: str, *answers: object) -> None:

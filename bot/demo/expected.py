@@ -24,6 +24,7 @@ class Table:
 
     deployments: Mapping[str, Row]
     evidence: Mapping[str, Mapping[str, str]]
+    near_misses: Mapping[str, str]
     changes: tuple[Row, ...]
     metrics: Mapping[str, Row]
     withheld: tuple[Row, ...]
@@ -35,6 +36,7 @@ def load_table() -> Table:
     return Table(
         deployments=raw["deployments"],
         evidence=raw["evidence"],
+        near_misses=raw["near_misses"],
         changes=tuple(raw["changes"]),
         metrics=raw["metrics"],
         withheld=tuple(raw["withheld"]),
@@ -86,6 +88,8 @@ def _deployment(facts: Facts, table: Table, key: str, row: Row) -> None:
     mender = row["remediation"]
     facts[f"{key} remediation"] = f"{mender} {table.deployments[str(mender)]['type']}" if mender else "none"
     evidence = table.evidence.get(key)
+    if key in table.near_misses:
+        facts[f"{key} near miss"] = table.near_misses[key]
     facts[f"{key} evidence"] = f"{evidence['rule']} mends {evidence['mends']}" if evidence else "none"
 
 

@@ -105,13 +105,14 @@ def metrics(row: dict[str, str], stage_row: dict[str, str], reasons: dict[str, s
 
 
 def expected_by_hand() -> dict[str, object]:
-    deployments, evidence = tables("Deployments")
+    deployments, evidence, near_misses = tables("Deployments")
     (changes,) = tables("Changes, lead times and stages")
     totals, stage_rows, reasons = tables("Metrics of the whole period")
     (withheld,) = tables("Heads withheld")
     return {
         "deployments": {row["key"]: deployment(row) for row in deployments},
         "evidence": {row["deployment"]: {"mends": row["mends"], "rule": row["rule"]} for row in evidence},
+        "near_misses": {row["deployment"]: f"{row['rule']} {row['reason']}" for row in near_misses},
         "changes": [change(row) for row in changes],
         "metrics": {
             row["service"]: metrics(row, stage_row, reason)
