@@ -129,7 +129,7 @@ def _without_lone_surrogates(body: bytes) -> bytes:
 
 def _check_depth(value: object, max_depth: int) -> None:
     level: list[object] = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         level = [child for parent in level for child in _children(parent)]
         if not level:
             return
@@ -222,7 +222,7 @@ def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
 
 MAX_YAML = 256 * 1024
 MAX_YAML_DEPTH = 32
-MAX_YAML_EVENTS = 20_000
+MAX_YAML_EVENTS = 12_000
 
 
 class _Mark(Protocol):
@@ -268,7 +268,7 @@ YamlValue = str | list["YamlValue"] | dict[str, "YamlValue"]
 def load_yaml(text: bytes, *, max_bytes: int = MAX_YAML) -> list[YamlNode]:
     """The documents of a YAML file, every node with its line and column; empty documents are left out.
 
-    Refuses, as GuardError with line and column: more than 32 levels or 20,000 events, aliases, anchors, tags, duplicate keys.
+    Refuses, as GuardError with line and column: more than 32 levels or 12,000 events, aliases, anchors, tags, duplicate keys.
     """
     if len(text) > max_bytes:
         raise GuardError("too_large", f"the file has {len(text)} bytes, at most {max_bytes} are accepted", line=1, column=1)
@@ -315,21 +315,21 @@ def _documents(text: bytes) -> Iterator[YamlNode]:
     """Compose nodes from the parser's events, one by one: PyYAML's own composer recurses, and its C stack overflows."""
     open_nodes: list[_Open] = []
     for number, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
-        line, column = _place(event.start_mark)
         if number >= MAX_YAML_EVENTS:
-            raise GuardError("too_large", f"more than {MAX_YAML_EVENTS} values in one file", line=line, column=column)
-        if isinstance(event, yaml.NodeEvent):
-            _refuse_references(event, line, column)
+            raise _refusal("too_large", f"more than {MAX_YAML_EVENTS} values in one file", event)
         node: YamlNode
         if isinstance(event, yaml.ScalarEvent):
-            node = YamlText(line, column, scrub(event.value), not event.style)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            if len(open_nodes) >= MAX_YAML_DEPTH:
-                raise GuardError("too_deep", f"nested more than {MAX_YAML_DEPTH} deep", line=line, column=column)
-            open_nodes.append(_Open(line, column, isinstance(event, yaml.MappingStartEvent)))
-            continue
+            node = _scalar(event)
         elif isinstance(event, yaml.CollectionEndEvent):
             node = open_nodes.pop().closed()
+        elif isinstance(event, yaml.CollectionStartEvent):
+            _refuse_references(event)
+            if len(open_nodes) >= MAX_YAML_DEPTH:
+                raise _refusal("too_deep", f"nested more than {MAX_YAML_DEPTH} deep", event)
+            open_nodes.append(_Open(*_place(event.start_mark), isinstance(event, yaml.MappingStartEvent)))
+            continue
+        elif isinstance(event, yaml.AliasEvent):
+            raise _refusal("yaml_alias", f"*{event.anchor} is an alias in YAML; quote the text, or write it out", event)
         else:
             continue
         if open_nodes:
@@ -338,14 +338,23 @@ def _documents(text: bytes) -> Iterator[YamlNode]:
             yield node
 
 
-def _refuse_references(event: yaml.NodeEvent, line: int, column: int) -> None:
-    if isinstance(event, yaml.AliasEvent):
-        raise GuardError("yaml_alias", f"*{event.anchor} is an alias in YAML; quote the text, or write it out", line=line, column=column)
+def _scalar(event: yaml.ScalarEvent) -> YamlText:
+    if event.anchor is not None or event.tag is not None:
+        _refuse_references(event)
+    line, column = _place(event.start_mark)
+    return YamlText(line, column, scrub(event.value) if event.style == '"' else event.value, not event.style)
+
+
+def _refuse_references(event: yaml.NodeEvent) -> None:
     if event.anchor is not None:
-        raise GuardError("yaml_alias", f"&{event.anchor} is an anchor in YAML; quote the text, or leave it out", line=line, column=column)
-    tag = getattr(event, "tag", None)
-    if tag is not None:
-        raise GuardError("yaml_tag", f"{tag} is a tag in YAML; quote the text, or leave it out", line=line, column=column)
+        raise _refusal("yaml_alias", f"&{event.anchor} is an anchor in YAML; quote the text, or leave it out", event)
+    if getattr(event, "tag", None) is not None:
+        raise _refusal("yaml_tag", f"{getattr(event, 'tag', '')} is a tag in YAML; quote the text, or leave it out", event)
+
+
+def _refusal(slug: str, detail: str, event: yaml.Event) -> GuardError:
+    line, column = _place(event.start_mark)
+    return GuardError(slug, detail, line=line, column=column)
 
 
 class _Open:
