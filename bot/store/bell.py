@@ -1,7 +1,12 @@
-"""Wake-ups between the threads of one process."""
+"""Wake-ups between the threads of one process, and what is done after a commit."""
 
 import threading
 import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+_log = structlog.get_logger(__name__)
 
 
 class Bell:
@@ -28,3 +33,12 @@ class Bell:
             heard = channel in self._rung
             self._rung.discard(channel)
             return heard
+
+
+def run_acts(acts: Sequence[Callable[[], None]]) -> None:
+    """Do what was to be done after the commit; what was written stays, whatever an act does."""
+    for act in acts:
+        try:
+            act()
+        except Exception:  # noqa: BLE001 - the transaction is durable: its caller must not take it for failed
+            _log.exception("store_act_failed")

@@ -18,7 +18,7 @@ import psycopg_pool
 from psycopg import errors
 
 from bot.store import Appended, Reader, Receipt, StoreError, StoreUnavailableError, Writer
-from bot.store.bell import Bell
+from bot.store.bell import Bell, run_acts
 from bot.store.migrating_postgres import migrate_postgres
 from bot.store.named import Query, load_queries
 from bot.store.postgres_connection import (
@@ -89,19 +89,18 @@ class PostgresStore:
             connection.execute(_WRITE)
             writer = PostgresWriter(connection, self._queries)
             done = work(writer), writer.acts
+            if connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+                raise StoreError("a work went on after an error of the store; nothing was written")
             (number,) = writer.fetch("transaction_id", lambda text: text)
             if number is not None:
                 pending[:] = [number]
                 finished[:] = [done]
-            cursor = connection.execute(b"COMMIT")
+            connection.execute(b"COMMIT")
             pending.clear()
-            if cursor.statusmessage != "COMMIT":
-                raise StoreError("a work went on after an error of the store; nothing was written")
             return done
 
         result, acts = self._try(attempt, PATIENCE if urgent else BULK_PATIENCE)
-        for act in acts:
-            act()
+        run_acts(acts)
         return result
 
     async def read_async(self, work: Callable[[Reader], T]) -> T:
@@ -132,6 +131,11 @@ class PostgresStore:
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations applied."""
+        try:
+            # the pool would only say that there is no connection, not why
+            psycopg.connect(self._url, connect_timeout=3).close()
+        except psycopg.Error as error:
+            raise translate(error, "connecting") from error
         return self._try(migrate_postgres, BULK_PATIENCE)
 
     def close(self) -> None:
@@ -176,7 +180,7 @@ class PostgresStore:
         if self._closed:
             raise StoreUnavailableError("the store is closed")
         try:
-            connection = self._pool.getconn(max(until - time.monotonic(), 0.05))
+            connection = self._pool.getconn(min(max(until - time.monotonic(), 0.05), PATIENCE))
         except psycopg_pool.PoolTimeout as error:
             self._health.failed = True
             raise StoreUnavailableError("no connection to PostgreSQL") from error
@@ -207,6 +211,10 @@ class PostgresStore:
 
 def _configure(connection: Connection) -> None:
     connection.execute(b"SET lock_timeout = '2500ms'")
+    # an acknowledged receipt is durable, whatever the server is used to
+    connection.execute(
+        b"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
 
 
 def _again(cause: Exception, tries: int) -> bool:

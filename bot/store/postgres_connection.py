@@ -68,7 +68,8 @@ def adapters() -> AdaptersMap:
 def translate(error: Exception, doing: str) -> StoreError:
     """The store's error for the driver's; only what the server says first, which names tables but no values."""
     if isinstance(error, psycopg.Error):
-        said = error.diag.message_primary or type(error).__name__
+        # libpq names the host before "failed:" and the reason after it
+        said = error.diag.message_primary or str(error).rpartition("failed: ")[2].splitlines()[0]
         if isinstance(error, psycopg.IntegrityError):
             return StoreConflictError(f"{doing}: {said}")
         if isinstance(error, psycopg.DataError):

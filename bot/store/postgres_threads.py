@@ -208,7 +208,9 @@ class ListeningThread:
                 self._stop.wait(0.5)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=3, context=adapters()) as connection:
+        with psycopg.connect(
+            self._url, autocommit=True, connect_timeout=3, context=adapters(), application_name="rollforward"
+        ) as connection:
             for channel in CHANNELS:
                 connection.execute(b'LISTEN "%s"' % channel.encode())
             if self._ready.is_set():

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from bot.store import Appended, Reader, Receipt, StoreError, Writer
 from bot.store.batch import Batch, RecordingWriter, Sequences
-from bot.store.bell import Bell
+from bot.store.bell import Bell, run_acts
 from bot.store.named import Query, load_queries
 from bot.store.opening import sqlite_path
 from bot.store.sqlite_connection import ReaderPool
@@ -60,8 +60,7 @@ class RemoteStore:
             self._failed = True
             self._submit(batch, urgent)
             self._failed = False
-        for act in writer.acts:
-            act()
+        run_acts(writer.acts)
         return result
 
     async def read_async(self, work: Callable[[Reader], T]) -> T:

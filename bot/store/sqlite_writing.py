@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from bot.store import StoreError, StoreUnavailableError
+from bot.store.bell import run_acts
 from bot.store.inbox import append_receipts
 from bot.store.named import Query
 from bot.store.receiving import GROUP, PATIENCE, Waiting
@@ -193,11 +194,7 @@ class WriterThread:
             self._roll_back()
             job.future.set_exception(error)
             return
-        for act in acts:
-            try:
-                act()
-            except Exception:  # noqa: BLE001 - what was written is durable, whatever comes after
-                _log.exception("store_act_failed")
+        run_acts(acts)
         job.future.set_result(result)
 
     def _begin(self, until: float) -> bool:

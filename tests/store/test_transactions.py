@@ -238,3 +238,30 @@ async def test_the_async_twins_do_the_same(store: Store) -> None:
     with pytest.raises(StoreConflictError):
         await store.write_async(lambda writer: writer.write_many("meta", [("a", "1")]))
     assert store.healthy()
+
+
+def test_a_failing_work_does_not_touch_its_neighbours(store: Store) -> None:
+    def fail(writer: Writer) -> None:
+        writer.write_many("meta", [("bad", "1")])
+        raise ZeroDivisionError
+
+    def good(n: int) -> None:
+        store.write(lambda writer: writer.write_many("meta", [(str(n), "")]))
+
+    threads = [threading.Thread(target=good, args=(n,)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+        with pytest.raises(ZeroDivisionError):
+            store.write(fail)
+    for thread in threads:
+        thread.join()
+    assert {name for name, _ in rows(store, "test_meta")} == {str(n) for n in range(10)}
+
+
+def test_an_act_that_fails_does_not_undo(store: Store) -> None:
+    def work(writer: Writer) -> None:
+        writer.after_commit(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        writer.write_many("meta", [("a", "1")])
+
+    store.write(work)
+    assert rows(store, "test_meta") == [("a", "1")]
