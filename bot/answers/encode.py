@@ -1,7 +1,7 @@
 """From answers to JSON: the one place that knows how an instant, a duration and a sha look outside.
 
 A field's name says what it is (`architecture.md`, style 9): `…_at`, `from`, `to` are instants (nanoseconds → RFC 3339), the names
-in `DURATIONS` and `…_time` are durations (nanoseconds → seconds), bytes are shas (→ hex).
+in `DURATIONS` and `…_time` are durations (nanoseconds → seconds), bytes are shas (→ hex). What is encoded already stays as it is.
 """
 
 import json
@@ -17,9 +17,17 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DURATIONS = frozenset({*STAGES, "median", "mean", "p75", "p90", "min", "max", "median_gap", "time_to_restore"})
 
 
+class WholeSeconds(int):
+    """Seconds that were nanoseconds once, so that encoding twice changes nothing."""
+
+
+class Seconds(float):
+    """The same, with a fraction."""
+
+
 def to_json(value: object, *, name: str = "") -> Json:
     """A dataclass, mapping, sequence or value in the types of JSON; `name` is the field it stands in."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, (bool, WholeSeconds, Seconds)):
         return value
     if isinstance(value, (int, float)):
         return _number(value, name)
@@ -48,10 +56,10 @@ def rfc3339(at: Instant) -> str:
     return f"{text}.{rest:09d}".rstrip("0") + "Z" if rest else f"{text}Z"
 
 
-def seconds(duration: Duration | float) -> int | float:
+def seconds(duration: Duration | float) -> WholeSeconds | Seconds:
     """A duration in seconds: a whole number where it is one."""
     whole, rest = divmod(duration, SECOND)
-    return duration / SECOND if rest else int(whole)
+    return Seconds(duration / SECOND) if rest else WholeSeconds(whole)
 
 
 def _number(value: float, name: str) -> int | float | str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from bot.answers.changes import ChangeShown, ExplainSource, load_changes
 from bot.answers.definitions import load_definitions
 from bot.answers.deployments import DeploymentShown, show_deployments
+from bot.answers.encode import Json, to_json
 from bot.answers.paths import RepositoryPaths, repository_paths
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.dora.commits import Sha
@@ -93,12 +94,13 @@ def explain(
     )
 
 
-def explanation_json(explanation: Explanation) -> dict[str, object]:
-    """An explanation in the API's shape: the deployment, and beside its fields what explains them (for `encode.to_json`)."""
+def explanation_json(explanation: Explanation) -> dict[str, Json]:
+    """An explanation in the API's shape: the deployment, and beside its fields what explains them."""
     deployment = {field.name: getattr(explanation.deployment, field.name) for field in fields(DeploymentShown)}
     rest = {field.name: getattr(explanation, field.name) for field in fields(Explanation)}
     del rest["deployment"]
-    return deployment | {"predecessor_deployment": rest.pop("predecessor")} | rest
+    whole = deployment | {"predecessor_deployment": rest.pop("predecessor")} | rest
+    return {(name := key.rstrip("_")): to_json(value, name=name) for key, value in whole.items()}
 
 
 def git_command(compared: RangeShown, *, backwards: bool = False) -> str:

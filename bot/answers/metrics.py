@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.answers.deployments import change_failure, recovery_time
+from bot.answers.encode import Json, to_json
 from bot.answers.questions import InvalidParameterError, MetricsQuestion
 from bot.answers.rows import DeploymentRow, load_deployments, load_pending, load_remedies_between
 from bot.dora.instants import Instant
@@ -218,10 +219,10 @@ def _kind_and_body(kind: str, digest: str, received_at: Instant, body: str, prob
     return kind, body
 
 
-def metrics_json(answer: MetricsAnswer) -> dict[str, object]:
-    """The answer in the API's shape; instants and durations still in nanoseconds (`encode.to_json` turns them)."""
+def metrics_json(answer: MetricsAnswer) -> dict[str, Json]:
+    """The answer in the API's shape."""
     question = answer.question
-    return {
+    whole = {
         "from": answer.window.start,
         "to": answer.window.end,
         "tz": question.tz.key,
@@ -232,6 +233,7 @@ def metrics_json(answer: MetricsAnswer) -> dict[str, object]:
             for row in answer.rows
         ],
     }
+    return {name: to_json(value, name=name) for name, value in whole.items()}
 
 
 def _metrics_json(metrics: Metrics) -> dict[str, object]:

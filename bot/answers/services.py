@@ -8,8 +8,8 @@ from bot.answers.definitions import load_definitions
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.answers.rows import NEWEST, load_deployments
 from bot.dora.definitions import ServiceDefinition
-from bot.dora.paths import linked_repositories
 from bot.dora.instants import Instant
+from bot.dora.paths import linked_repositories
 from bot.store import Reader
 
 

@@ -11,6 +11,8 @@ _SPARK = Markup(
     '<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
     ' aria-label="{label}" preserveAspectRatio="none">{body}</svg>'
 )
+_DOT = Markup('<path class="{}" d="M{:.1f} {:.1f}h0"/>')
+"""A round cap of a line without length: it stays round when the picture is stretched."""
 _COLUMNS = Markup('<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{body}</svg>')
 
 
@@ -31,9 +33,9 @@ def sparkline(values: Sequence[float | None], *, label: str, width: int = 132, h
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in run)
             body.append(Markup('<polyline points="{}"/>').format(path))
         else:
-            body.append(Markup('<circle cx="{:.1f}" cy="{:.1f}" r="1.6"/>').format(*run[0]))
+            body.append(_DOT.format("dot", *run[0]))
     last = next(point for point in reversed(points) if point is not None)
-    body.append(Markup('<circle class="last" cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(*last))
+    body.append(_DOT.format("dot last", *last))
     return _SPARK.format(width=width, height=height, label=label, body=Markup("").join(body))
 
 

@@ -50,7 +50,7 @@ _VERSION = hashlib.sha256(b"".join(body for _, body in STATIC.values())).hexdige
 
 PERIODS = (7, 30, 90, 365)
 PAGE_PARAMETERS = (*FILTERS, "days", "tz", "unit", "formula", "first_delivery", "cursor")
-PER_PAGE = 50
+PER_PAGE = 25
 MOST_SERVICES = 200
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

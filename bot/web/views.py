@@ -16,6 +16,8 @@ from bot.web import words
 from bot.web.charts import sparkline
 
 Better = Literal["more", "less"]
+_SAME_PERCENT, _SAME_POINTS = 2.5, 0.25
+"""Below this a change is not worth a colour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,7 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
             if not lead_time.commits:
                 return "no commit with a lead time"
             again = f", {lead_time.redeployed} of them redeployed" if lead_time.redeployed else ""
-            return f"{_count(lead_time.commits, 'commit')}{again}; p90 {words.duration(lead_time.summary.p90)}"
+            return f"{_count(lead_time.commits, 'commit')}{again}; 90\u00a0% within {words.duration(lead_time.summary.p90)}"
         case "failed_deployment_recovery_time":
             if not metrics.failure_rate.failed:
                 return "nothing failed"
@@ -226,20 +228,22 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
 
 
 def _delta(kind: Kind, value: float, before: float | None, scene: Scene) -> Delta | None:
-    since = f"than in the {words.duration(scene.window.end - scene.window.start)} before"
+    days = round((scene.window.end - scene.window.start) / DAY)
+    period = f"the {_count(days, 'day')} before"
     if before is None or (before == 0 and kind.write is not _share):
         return None
+    change = (value - before) * 100 if kind.write is _share else (value - before) / before * 100
+    if abs(change) < (_SAME_POINTS if kind.write is _share else _SAME_PERCENT):
+        return Delta(tone="same", text=f"about the same as in {period}")
     if kind.write is _share:
-        points = (value - before) * 100
-        if abs(points) < 0.05:
-            return Delta(tone="same", text=f"no other {since}")
-        return Delta(tone=_tone(kind, points), text=f"{abs(points):.1f} points {'higher' if points > 0 else 'lower'} {since}")
-    change = (value - before) / before * 100
-    if abs(change) < 0.5:
-        return Delta(tone="same", text=f"no other {since}")
-    longer, shorter = ("more", "less") if kind.better == "more" else ("slower", "faster")
-    size = f"{abs(change):.0f} %" if change < 1000 else "many times"
-    return Delta(tone=_tone(kind, change), text=f"{size} {longer if change > 0 else shorter} {since}")
+        text = f"{abs(change):.1f} points {'higher' if change > 0 else 'lower'}"
+    elif change >= 100:
+        text = f"{value / before:,.1f} times as {'often' if kind.better == 'more' else 'long'}"
+        return Delta(tone=_tone(kind, change), text=f"{text} as in {period}")
+    else:
+        longer, shorter = ("more often", "less often") if kind.better == "more" else ("slower", "faster")
+        text = f"{abs(change):.0f}\u00a0% {longer if change > 0 else shorter}"
+    return Delta(tone=_tone(kind, change), text=f"{text} than in {period}")
 
 
 def _tone(kind: Kind, change: float) -> str:

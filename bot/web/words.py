@@ -7,6 +7,8 @@ from itertools import pairwise
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 
 NOTHING = "–"
+_FIXED = "\u00a0"
+"""A space that does not break the line."""
 
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
@@ -78,15 +80,16 @@ def duration(value: Duration | float | None) -> str:
     if value is None:
         return NOTHING
     if abs(value) < SECOND:
-        return f"{value / SECOND:.1f} s" if value else "0 s"
+        return f"{value / SECOND:.1f}{_FIXED}s" if value else f"0{_FIXED}s"
     if value < 0:
         return f"−{duration(-value)}"
     for (unit, name), (smaller, below) in pairwise(_UNITS):
         if value >= unit:
             whole, rest = divmod(int(value), unit)
             part = rest // smaller
-            return f"{whole} {name} {part} {below}" if part and whole < 100 else f"{whole} {name}"
-    return f"{int(value // SECOND)} s"
+            first = f"{whole:,}{_FIXED}{name}"
+            return f"{first}{_FIXED}{part}{_FIXED}{below}" if part and whole < 100 else first
+    return f"{int(value // SECOND)}{_FIXED}s"
 
 
 def exact(value: Duration | float | None) -> str:
@@ -98,7 +101,7 @@ def share(value: float | None) -> str:
     """A share as a percentage."""
     if value is None:
         return NOTHING
-    return f"{value * 100:.1f} %".replace(".0 %", " %")
+    return f"{value * 100:.1f}".removesuffix(".0") + f"{_FIXED}%"
 
 
 def frequency(per_day: float | None) -> tuple[str, str]:
