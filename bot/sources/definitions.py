@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bot.dora.definitions import Problem, RepoLink, ServiceDefinition
 from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
 from bot.dora.repositories import RepositoryUrlError, parse_source_link
-from bot.guard import MAX_YAML, GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
+from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
 from bot.sources.quoting import Quoted, quote_patterns
 from bot.sources.schema_check import check_schema, error_at, shown, warning_at
 
@@ -45,26 +45,34 @@ def read_definitions(files: Mapping[str, bytes]) -> DefinitionsRead:
 
 
 def _read_file(file: str, text: bytes) -> tuple[list[ServiceDefinition], list[Problem]]:
-    mended, quoted = quote_patterns(text[: MAX_YAML + 1].decode("utf-8", "replace"))
-    problems: list[Problem] = []
-    try:
-        documents = load_yaml(text)
-    except GuardError as error:
-        if error.slug in ("too_large", "not_utf8") or not quoted:
-            return [], [_refused(file, error)]
-        try:
-            documents = load_yaml(mended.encode())
-        except GuardError as still:
-            return [], [_refused(file, still)]
-        problems += (_mended(file, item) for item in quoted)
-        quoted = []
+    documents, problems = _read_documents(file, text)
     found: list[ServiceDefinition] = []
+    wrong: list[Problem] = []
     for document in documents:
-        definition, wrong = _read_document(file, document)
-        problems += (_with_correction(problem, quoted) for problem in wrong)
+        definition, told = _read_document(file, document)
+        wrong += told
         if definition is not None:
             found.append(definition)
-    return found, problems
+    if any(problem.severity == "error" for problem in wrong):
+        quoted = quote_patterns(text.decode())[1]
+        wrong = [_with_correction(problem, quoted) for problem in wrong]
+    return found, problems + wrong
+
+
+def _read_documents(file: str, text: bytes) -> tuple[list[YamlNode], list[Problem]]:
+    """The documents of a file, unquoted patterns mended; an error leaves none."""
+    try:
+        return load_yaml(text), []
+    except GuardError as error:
+        if error.slug in ("too_large", "too_deep", "not_utf8"):
+            return [], [_refused(file, error)]
+        mended, quoted = quote_patterns(text.decode())
+        if not quoted:
+            return [], [_refused(file, error)]
+    try:
+        return load_yaml(mended.encode()), [_mended(file, item) for item in quoted]
+    except GuardError as error:
+        return [], [_refused(file, error)]
 
 
 def _read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | None, list[Problem]]:

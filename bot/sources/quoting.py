@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 _NEEDS_QUOTES = "*!@{[%&"
 _KEY = "source_patterns:"
+_MOST = 1000
+"""Lines of one file that are mended; who forgot more quotes than that has written no definitions."""
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,11 @@ def quote_patterns(text: str) -> tuple[str, list[Quoted]]:
             corrected = _quoted(line)
             if corrected:
                 item, column, lines[number] = corrected
-                mended.append(Quoted(line=number + 1, column=column, item=item, corrected=lines[number].strip()))
+                shown = lines[number].strip()
+                shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+                mended.append(Quoted(line=number + 1, column=column, item=item, corrected=shown))
+                if len(mended) == _MOST:
+                    break
     return "\n".join(lines), mended
 
 

@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import islice
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
@@ -69,9 +70,9 @@ def _told(error: ValidationError, node: YamlNode) -> Iterator[tuple[YamlNode, st
     match error.validator:
         case "additionalProperties" if isinstance(node, YamlMap):
             known = list(schema.get("properties", ()))
-            for key, _ in node.entries:
-                if key.text not in known:
-                    yield key, f"unknown key {shown(key.text)}{_below(where)}{_meant(key.text, known)}"
+            unknown = (key for key, _ in node.entries if key.text not in known)
+            for key in islice(unknown, MAX_PROBLEMS):
+                yield key, f"unknown key {shown(key.text)}{_below(where)}{_meant(key.text, known)}"
         case "required" if isinstance(node, YamlMap):
             missing = re.match(r"'(.*)' is a required property", error.message)
             yield node, f"the key {shown(missing[1] if missing else rule)} is missing{_below(where)}"
