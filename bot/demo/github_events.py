@@ -78,7 +78,8 @@ def _pull_request(shop: Built, pull: PullRequestSpec) -> Iterator[Delivery]:
     if pull.merged:
         merger = shop.spec.people[pull.merged_by]
         yield _changed(shop, pull, pull.merged, "closed", merger)
-        yield _push(shop, pull.merged, ref, shop.shas[pull.commits[-1]], ZEROS, (), "", merger)
+        if not pull.branch_kept:
+            yield _push(shop, pull.merged, ref, shop.shas[pull.commits[-1]], ZEROS, (), "", merger)
 
 
 def _changed(

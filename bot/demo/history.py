@@ -95,6 +95,13 @@ class PullRequestSpec:
     """What the merge added to the target branch beside `landed`, oldest first."""
     merged: Moment = ""
     merged_by: str = ""
+    branch_kept: bool = False
+    """Nobody deleted the branch after the merge."""
+
+    @property
+    def leaves_branch(self) -> bool:
+        """Whether the branch exists in the end."""
+        return self.branch_kept or not self.merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

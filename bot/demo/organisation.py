@@ -245,7 +245,7 @@ def _refs(spec: RepositorySpec, marks: Mapping[str, str], base: int) -> bytes:
     for pull in spec.pull_requests:
         head = marks[pull.commits[-1]]
         lines.append(f"reset {spec.pull_ref.format(number=pull.number)}\nfrom {head}\n\n")
-        if not pull.merged:
+        if pull.leaves_branch:
             lines.append(f"reset refs/heads/{pull.branch}\nfrom {head}\n\n")
     for tag in spec.tags:
         if tag.tagger:

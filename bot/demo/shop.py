@@ -167,7 +167,7 @@ PULL_REQUESTS = (
     PullRequestSpec(
         number=4, branch="search-speed", title="Speed up search", author="ben", commits=("r1o", "r2o", "r3o"),
         opened="-83 16:00", reviews=(_approved(105, "-82 09:00", "alice"),),
-        landing="rebase", landed="r3", brought=("r1", "r2"), merged="-82 10:00", merged_by="alice",
+        landing="rebase", landed="r3", brought=("r1", "r2"), merged="-82 10:00", merged_by="alice", branch_kept=True,
     ),
     PullRequestSpec(
         number=5, branch="refunds", title="Refund gift cards", author="chloe", commits=("f1", "f2", "f3"),
@@ -216,7 +216,7 @@ PULL_REQUESTS = (
     PullRequestSpec(
         number=13, branch="tidy-basket", title="Tidy the basket", author="alice", commits=("t1o", "t2o"),
         opened="-26 11:00", reviews=(_approved(115, "-26 15:00", "chloe"),),
-        landing="rebase", landed="t2", brought=("t1",), merged="-25 09:00", merged_by="chloe",
+        landing="rebase", landed="t2", brought=("t1",), merged="-25 09:00", merged_by="chloe", branch_kept=True,
     ),
     PullRequestSpec(
         number=14, branch="invoices", title="Pay by invoice", author="ben", commits=("v1", "v2"), opened="-14 11:00",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.demo.deliveries import Delivery, Secrets, github_signature
-from bot.demo.organisation import ZEROS, Organisation
+from bot.demo.organisation import ZEROS, Organisation, git
 from bot.demo.story import CANARY, story
 
 SECRETS = Secrets(github="s" * 20, gitlab="t" * 20, api_key="u" * 20)
@@ -99,7 +99,9 @@ def test_github_pushes(organisation: Organisation, deliveries: list[Delivery]) -
             assert push["commits"][-1]["id"] == push["after"]
         assert {commit["id"] for commit in push["commits"]} <= known
     left = {ref for ref, sha in tips.items() if sha != ZEROS}
-    assert left == {"refs/heads/main", "refs/heads/new-logo", "refs/tags/v1.6.0"}
+    heads = {f"refs/heads/{branch}" for branch in ("main", "new-logo", "search-speed", "tidy-basket")}
+    assert left == heads | {"refs/tags/v1.6.0"}
+    assert set(git("-C", str(organisation.shop.directory), "for-each-ref", "--format=%(refname)", "refs/heads").split()) == heads
     assert tips["refs/heads/main"] == organisation.shop.shas["s15"]
 
 
