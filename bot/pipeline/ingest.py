@@ -9,11 +9,12 @@ Rules:
 
 import sys
 from array import array
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from bot import git
 from bot.dora.commits import Sha
@@ -91,7 +92,8 @@ class _Ingest:
             self.store.write(partial(self._write_refs, tips=changed[at : at + SLICE]), urgent=False)
             yield
         gone = self._gone(tips, start.refs)
-        self.store.write(partial(self._finish, gone=gone), urgent=False)
+        renamed = {*gone, *(tip.name for tip in changed if tip.name not in start.refs)}
+        self.store.write(partial(self._finish, gone=gone, renamed=renamed), urgent=False)
         self._tell()
         return Ingested(commits=self.done, refs=len(changed) + len(gone))
 
@@ -208,11 +210,13 @@ class _Ingest:
             if name not in there and (name == "HEAD" or name.startswith(("refs/heads/", "refs/remotes/")))
         )
 
-    def _finish(self, writer: Writer, *, gone: Sequence[str]) -> None:
-        """The last transaction: everything that was asked for is there."""
+    def _finish(self, writer: Writer, *, gone: Sequence[str], renamed: Collection[str]) -> None:
+        """The last transaction: everything that was asked for is there. `renamed`: refs that came or went."""
         began_at, name = self.fetched.began_at, self.repository.name
         waiting = []
-        if self.fetched.full:
+        if self._moves_paths(writer, renamed):
+            waiting = writer.fetch("series_of_repository", _SeriesAt, name=name)
+        elif self.fetched.full:
             waiting = writer.fetch("series_missing_commits", _SeriesAt, name=name, began_at=began_at)
         writer.execute_many("delete_git_ref", [{"repository_id": self.id, "name": ref} for ref in gone])
         if self.fetched.full:
@@ -222,6 +226,14 @@ class _Ingest:
         for wish in self.fetched.wishes:
             writer.execute("delete_fetch", repository_id=wish.repository_id, ref=wish.ref, version=wish.version)
         _Affected(waiting, []).mark(writer, self.id)
+
+    def _moves_paths(self, reader: Reader, refs: Collection[str]) -> bool:
+        """Whether one of the refs may decide where in a definition's link the ref ends and the path begins."""
+        names = [ref.split("/", 2)[2] for ref in refs if ref.startswith(("refs/heads/", "refs/tags/"))]
+        if not (names := [name for name in names if "/" in name]):
+            return False
+        links = unquote("\n".join(reader.fetch("links_of_definitions", str)))
+        return any(name in links for name in names)
 
     def _tell(self, counting: git.Counting | None = None) -> None:
         total = counting.total if counting else None

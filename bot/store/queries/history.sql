@@ -1,18 +1,18 @@
 -- name: due_fetches
 -- The refs to fetch now, the longest waiting first.
-SELECT repository_id, ref, version, attempts FROM fetch WHERE run_at <= :now ORDER BY run_at, repository_id, ref
+SELECT repository_id, ref, version, attempts FROM "fetch" WHERE run_at <= :now ORDER BY run_at, repository_id, ref
 
 -- name: next_fetch_at
 -- When the next postponed fetch is due.
-SELECT min(run_at) FROM fetch
+SELECT min(run_at) FROM "fetch"
 
 -- name: postpone_fetch
 -- A fetch failed: when to try again, and what was wrong.
-UPDATE fetch SET attempts = :attempts, run_at = :run_at, error = :error WHERE repository_id = :repository_id AND ref = :ref
+UPDATE "fetch" SET attempts = :attempts, run_at = :run_at, error = :error WHERE repository_id = :repository_id AND ref = :ref
 
 -- name: delete_fetch
 -- A ref was fetched: the wish is gone unless it was renewed meanwhile.
-DELETE FROM fetch WHERE repository_id = :repository_id AND ref = :ref AND version = :version
+DELETE FROM "fetch" WHERE repository_id = :repository_id AND ref = :ref AND version = :version
 
 -- name: git_refs
 -- Where the refs of a repository pointed when they were last ingested.
@@ -94,3 +94,7 @@ WHERE repository_id = :repository_id AND sha IN (:keys)
 -- name: paths_by_id
 -- Paths by their numbers.
 SELECT id, path FROM git_path WHERE repository_id = :repository_id AND id IN (:keys)
+
+-- name: links_of_definitions
+-- The links from which services' paths are taken.
+SELECT links FROM definition WHERE source_patterns IS NULL AND links <> '[]'
