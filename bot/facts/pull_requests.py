@@ -35,7 +35,10 @@ def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence
         return
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
     outdate_pending(writer)
-    title = f'Revert "{record.pull_request.title}"'
-    pointing = writer.fetch("flags_pointing", int, repository_id=repository_id, number=number, value=title)
+    told = record.pull_request
+    pointing = writer.fetch(
+        "flags_pointing", int, repository_id=repository_id, number=number, value=f'Revert "{told.title}"',
+        merge_sha=told.merge_sha, squash_sha=told.squash_sha,
+    )
     for other in (number, *pointing):
         mark_pull_request(writer, repository_id=repository_id, number=other)

@@ -181,9 +181,10 @@ SELECT number FROM landing WHERE repository_id = :repository_id AND kind = 'fast
     AND merged_at >= :merged_at
 
 -- name: flags_pointing
--- Flagged pull requests that point to this one, to this title, or to nothing that was known.
+-- Flagged pull requests that point to this one, to its commit, to its title, or to nothing that was known.
 SELECT number FROM pull_request_flag WHERE repository_id = :repository_id AND number <> :number
-    AND (target = :number OR value = :value OR (target IS NULL AND target_sha IS NULL))
+    AND (target = :number OR value = :value OR target_sha = :merge_sha OR target_sha = :squash_sha
+        OR (target IS NULL AND target_sha IS NULL))
 
 -- name: commit_messages
 -- What rules read of commits.
