@@ -92,6 +92,7 @@ def _environment() -> Environment:
         "version": _VERSION,
         "stages": STAGES,
         "stage_names": words.STAGE_NAMES,
+        "stage_columns": words.STAGE_COLUMNS,
         "stage_spans": words.STAGE_SPANS,
         "flags_in_words": words.FLAGS,
         "kinds": KINDS,

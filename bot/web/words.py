@@ -19,6 +19,13 @@ STAGE_NAMES: Mapping[str, str] = {
     "time_to_deploy": "Time to deploy",
     "deploy_time": "Deploy time",
 }
+STAGE_COLUMNS: Mapping[str, str] = {
+    "time_to_pr_ready": "To PR ready",
+    "review_time": "Review",
+    "merge_time": "Merge",
+    "time_to_deploy": "To deploy",
+    "deploy_time": "Deploy",
+}
 STAGE_SPANS: Mapping[str, str] = {
     "time_to_pr_ready": "commit → ready for review",
     "review_time": "ready → last approval",
