@@ -51,9 +51,21 @@ def _merge(history: History, pull_request: PullRequest, merged: int, squashed: i
     if target is None:
         return Introduced(landing=Landing.MERGE, commits=(graph.sha(merged),), flag=BASE_UNKNOWN)
     commits = graph.between([target], merged)
+    if squashed is None:
+        squashed = _squashed_behind(history, pull_request, merged, commits)
     if squashed is not None and squashed in commits:
         return _squash(history, pull_request, squashed=squashed, commits=commits)
     return Introduced(landing=Landing.MERGE, commits=_shas(history, commits))
+
+
+def _squashed_behind(history: History, pull_request: PullRequest, merged: int, commits: Collection[int]) -> int | None:
+    """The squashed commit that a merge commit carries, where the forge does not tell it (GitLab): alone there, and not the head."""
+    graph = history.graph
+    alone = [at for at in commits if at != merged]
+    if len(alone) != 1 or pull_request.head_sha is None or graph.sha(alone[0]) == pull_request.head_sha:
+        return None
+    head = graph.index(pull_request.head_sha)
+    return None if head is not None and graph.is_ancestor(head, merged) else alone[0]
 
 
 def _fast_forward(history: History, head: int, bases: Collection[Sha]) -> Introduced:
@@ -72,7 +84,7 @@ def _squash_or_rebase(history: History, pull_request: PullRequest, merged: int, 
         own = _own_commits(history, head, beside=merged)
         if own:
             graph = history.graph
-            run = _rebased_run(graph, merged, [at for at in own if not graph.is_merge(at)])
+            run = _rebased_run(graph, merged, own)
             if len(run) > 1 or (run and graph.twin(merged) in _last_twins(graph, head, own)):
                 return Introduced(landing=Landing.REBASE, commits=tuple(graph.sha(at) for at in reversed(run)))
     return _squash(history, pull_request, squashed=merged, commits=[merged])
