@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -321,23 +321,33 @@ def _is_part(change: CarriedChange, original: Original) -> bool:
 
 
 def flag_pull_request(
-    pull_request: PullRequest, messages: Sequence[str], rules: CompiledRules, origins: Origins
+    pull_request: PullRequest,
+    messages: Sequence[str],
+    rules: CompiledRules,
+    origins: Origins,
+    shas: Collection[Sha] = (),
 ) -> PullRequestFlag | None:
-    """What a pull request is by itself, before any deployment; `messages` are those of its commits, as far as known."""
-    subject = subject_of(pull_request, messages)
+    """What a pull request is by itself, before any deployment.
+
+    `messages` and `shas` are those of its commits, as far as known: a commit that reverts another one of them is no revert.
+    """
+    subject = subject_of(pull_request, messages, shas)
     unknown = None
     for rule in rules.linked:
         for link in links_of(subject, rule, rules, origins):
+            original = link.original
             if link.reland:
                 return None
+            if original is not None and (original.sha in subject.shas or original.number == subject.number):
+                continue
             flag = PullRequestFlag(
                 rule=rule.rule.id,
                 field=rule.rule.field,
                 value=link.hit.seen,
-                target=link.original.number if link.original is not None else None,
-                target_sha=link.original.sha if link.original is not None else None,
+                target=None if original is None else original.number,
+                target_sha=None if original is None else original.sha,
             )
-            if link.original is not None:
+            if original is not None:
                 return flag
             unknown = unknown or flag
     if unknown is not None:

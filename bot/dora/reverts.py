@@ -117,10 +117,10 @@ def links_of(subject: Subject, rule: CompiledRule, rules: CompiledRules, origins
 
 
 def find_original(hit: Hit, subject: Subject, origins: Origins) -> Original | None:
-    """The pull request or commit that a match names, other than its own; `None` if there is none, or for a version."""
+    """The pull request or commit that a match names; `None` if it is not known, or for a version."""
     match hit.variable:
         case "commit_sha":
-            return _by_sha(hit, subject, origins)
+            return _by_sha(hit, origins)
         case "pr_number":
             return _by_number(hit, subject, origins)
         case "pr_title":
@@ -129,13 +129,13 @@ def find_original(hit: Hit, subject: Subject, origins: Origins) -> Original | No
             return None
 
 
-def _by_sha(hit: Hit, subject: Subject, origins: Origins) -> Original | None:
+def _by_sha(hit: Hit, origins: Origins) -> Original | None:
     sha = origins.resolve_sha(hit.value)
-    if sha is None or sha in subject.shas:
+    if sha is None:
         return None
     number = origins.pull_request_merged_as(sha)
     if number is not None:
-        return Original(number=number, sha=sha) if number != subject.number else None
+        return Original(number=number, sha=sha)
     return Original(sha=sha, commits=tuple(origins.commits_of_merge(sha)))
 
 

@@ -52,6 +52,11 @@ def test_two_label_events_of_one_second_have_a_fixed_winner() -> None:
     one, two = replace(OPENED, labels=("a",)), replace(OPENED, labels=("a", "hotfix"))
     assert known(seen(20, one), seen(20, two)).labels == ("a", "hotfix")
     assert known(seen(20, replace(one, labels=("x",))), seen(20, one)).labels == ("x",)
+    assert known(seen(20, replace(one, labels=("x",))), seen(20, two)).labels == ("a", "hotfix")
+
+
+def test_two_heads_of_one_second_have_a_fixed_winner() -> None:
+    assert known(seen(20, OPENED), seen(20, replace(OPENED, head_sha=B))).head_sha == B
 
 
 def test_rank_decides_within_a_second() -> None:

@@ -25,6 +25,9 @@ LITERAL_ROLLBACK = compile_rules(replace(DEFAULT_RULES, options=Options(rollback
 LITERAL_RELAND = compile_rules(replace(DEFAULT_RULES, options=Options(reland="literal")))
 
 
+REGRESSION = Rule(id="regression", field="pr_body", pattern="Fixes regression of #$pr_number")
+
+
 def with_rules(*, linked: Sequence[Rule] = (), static: Sequence[Rule] = ()) -> CompiledRules:
     return compile_rules(RuleSet(linked=tuple(linked), static=tuple(static)))
 
@@ -213,6 +216,13 @@ def test_after_a_reinstatement_the_letter_holds_again() -> None:
 
 def test_older_than_the_target_is_a_rollback_too() -> None:
     assert versions("V0", "V1", "V2", "V1", "V0").mended() == {"D4": ["rollback", "D3"], "D5": ["rollback", "D2"]}
+
+
+def test_reinstating_is_seen_by_the_sha_too() -> None:
+    story = Story()
+    for commit in ("aa", "bb", "aa", "bb"):
+        story.deploy(commit=commit)
+    assert story.mended() == {"D3": ["rollback", "D2"]}
 
 
 def test_with_git_on_both_the_sha_decides() -> None:
@@ -475,6 +485,30 @@ def test_original_and_revert_in_one_deployment() -> None:
     assert story.reasons() == {"D2": [("revert-number", "same_deployment")]}
 
 
+def test_a_squashed_original_in_the_same_deployment() -> None:
+    story = Story()
+    squashed, original = story.commit("5aaaaaaa", "Add cart (#1)"), story.commit("c1", "wip cart")
+    story.deploy()
+    story.deploy(story.commit("ee", "This reverts commit 5aaaaaaa."))
+    one = CarriedChange(sha=original, message="wip cart", original_of=squashed)
+    story.series[1] = replace(story.series[1], changes=(*story.series[1].changes, one))
+    assert story.reasons() == {"D2": [("revert-sha", "same_deployment")]}
+
+
+def test_a_pull_request_that_reverts_a_commit_of_its_own() -> None:
+    story = Story()
+    wip, undo = story.commit("c1", "wip"), story.commit("c2", f"This reverts commit {sha('c1').hex()}.")
+    story.deploy()
+    story.deploy()
+    changes = tuple(CarriedChange(sha=each, message=story.known.messages[each], number=1) for each in (wip, undo))
+    story.series[1] = replace(story.series[1], changes=changes)
+    assert story.mended() == {}
+    assert story.reasons() == {"D2": [("revert-sha", "same_deployment")]}
+    pull = PullRequest(number=1, title="Cart")
+    messages = [change.message for change in changes]
+    assert flag_pull_request(pull, messages, RULES, story.known, [wip, undo]) is None
+
+
 def test_static_rules_are_still_asked_after_a_link_that_failed() -> None:
     story = Story()
     one = story.pull(1)
@@ -648,21 +682,28 @@ def test_a_very_long_chain_in_one_deployment_ends() -> None:
 
 def test_parity_is_of_reverts_only() -> None:
     """A fix of a fix is a fix."""
-    rules = with_rules(linked=[Rule(id="regression", field="pr_body", pattern="Fixes regression of #$pr_number")])
+    rules = with_rules(linked=[REGRESSION])
     story = chain({"body": "Fixes regression of #1"}, {"body": "Fixes regression of #2"})
     assert story.mended(rules) == {"D3": ["rollforward", "D2"], "D4": ["rollforward", "D3"]}
 
 
+def test_titles_of_a_known_link_tell_of_what_lies_behind_it() -> None:
+    """#2 is known and calls itself a re-land of something unknown: its revert is odd."""
+    story = Story()
+    story.deploy()
+    story.deploy(story.pull(2, 'Reapply "Add cart"', message="This reverts commit fffffff."))
+    story.deploy(story.pull(3, "Undo", body="Reverts #2"))
+    assert story.mended() == {"D3": ["rollforward", "D2"]}
+
+
+def test_a_fix_of_a_revert_is_no_reland() -> None:
+    rules = compile_rules(replace(DEFAULT_RULES, linked=(*DEFAULT_RULES.linked, REGRESSION)))
+    story = chain({"body": "Reverts #1"}, {"body": "Fixes regression of #2"})
+    assert story.mended(rules) == {"D3": ["rollforward", "D2"], "D4": ["rollforward", "D3"]}
+
+
 def test_a_revert_of_a_mere_fix_is_odd() -> None:
-    rules = compile_rules(
-        replace(
-            DEFAULT_RULES,
-            linked=(
-                *DEFAULT_RULES.linked,
-                Rule(id="regression", field="pr_body", pattern="Fixes regression of #$pr_number"),
-            ),
-        )
-    )
+    rules = compile_rules(replace(DEFAULT_RULES, linked=(*DEFAULT_RULES.linked, REGRESSION)))
     story = chain({"body": "Fixes regression of #1"}, {"body": "Reverts #2"})
     assert story.mended(rules) == {"D3": ["rollforward", "D2"], "D4": ["rollforward", "D3"]}
 

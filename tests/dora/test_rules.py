@@ -150,6 +150,11 @@ def test_what_is_said_of_a_bad_rule(pattern: str, said: str) -> None:
         compile_rules(RuleSet(linked=(linked(pattern),), static=()))
 
 
+def test_nothing_is_printed_about_a_bad_rule(capfd: pytest.CaptureFixture[str]) -> None:
+    assert check_rule(linked("($version"), linked=True)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_static_rule_holds_no_variable() -> None:
     message = check_rule(linked("x $version"), linked=False)
     assert message == "a static rule holds no variable; move the rule to `linked` to use $version"
