@@ -233,6 +233,24 @@ def test_a_merge_commit_that_carries_a_squash(repo: Repository) -> None:
     assert found.squashed == sha("S")
 
 
+def test_a_carried_squash_that_nobody_told_is_seen(repo: Repository) -> None:
+    """Alone behind the merge commit, and the head is something else: in the mirror or not."""
+    repo.commit("S", "m2")
+    repo.commit("M", "m3", "S")
+    assert story(repo.landed("M", head="c")) == ("squash", "S M", "a b c", None)
+    found = repo.landed("M", head="gone")
+    assert story(found) == ("squash", "S M", "", "head_missing")
+    assert found is not None
+    assert found.squashed == sha("S")
+
+
+def test_one_commit_behind_a_merge_that_is_the_head_is_merged(repo: Repository) -> None:
+    repo.commit("M", "m3", "a")
+    assert story(repo.landed("M", head="a")) == ("merge", "a M", "", None)
+    assert story(repo.landed("M", head="m1")) == ("merge", "a M", "", None)
+    assert story(repo.landed("M", head=None)) == ("merge", "a M", "", None)
+
+
 def test_a_squash_that_the_merge_does_not_carry_is_ignored(repo: Repository) -> None:
     repo.commit("S", "m2")
     repo.commit("M", "m3", "c")
