@@ -71,7 +71,7 @@ def target_of(place: str, *, name: str | None = None) -> Target:
 
 
 def _is_path(place: str) -> bool:
-    return place.startswith(("/", ".", "~", "file://")) or Path(place).is_dir()
+    return place.startswith(("/", ".", "~", "file://")) or (place != "" and Path(place).is_dir())
 
 
 def _local_target(path: Path, name: str | None) -> Target:

@@ -16,8 +16,6 @@ from bot.store.opening import sqlite_path
 from bot.store.tables import TABLES
 
 NAME = "github.com/acme/shop"
-REAL = Path(__file__).parents[3] / "shared" / "data"
-"""A real history; `../shared` lies beside the project."""
 
 
 class Room:

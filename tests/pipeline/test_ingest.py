@@ -14,7 +14,7 @@ from bot.facts.pushes import COMPLETE, PROVISIONAL, SHALLOW, record_pushes
 from bot.pipeline import mirror
 from bot.pipeline.history import commit_details
 from bot.store import Store
-from tests.pipeline.history_room import NAME, REAL, Room
+from tests.pipeline.history_room import NAME, Room
 from tests.support.gitrepo import ENVIRONMENT, GitRepo
 from tests.support.gitrepo import git as run_git
 
@@ -389,22 +389,15 @@ def test_a_wish_is_fulfilled_unless_it_was_renewed(room: Room, repo: GitRepo) ->
 # A real history -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("real") / "real.git"
-    subprocess.run([REAL / "unpack", path], env=ENVIRONMENT, check=True, capture_output=True)
-    return path
-
-
-def test_a_real_history_equals_git_commit_by_commit(store: Store, store_url: str, real: Path) -> None:
-    room = Room(store, store_url, real)
+def test_a_real_history_equals_git_commit_by_commit(store: Store, store_url: str, real_history: Path) -> None:
+    room = Room(store, store_url, real_history)
 
     done = room.ingest()
 
     found = room.commits()
     assert done.commits == len(found) > 20_000
     said = subprocess.run(
-        ["git", "-C", real, "rev-list", "--all", "--timestamp", "--parents", "--format=%at %ct%n%an <%ae>"],
+        ["git", "-C", real_history, "rev-list", "--all", "--timestamp", "--parents", "--format=%at %ct%n%an <%ae>"],
         env=ENVIRONMENT, check=True, capture_output=True,
     ).stdout.decode("utf-8", "replace").split("\n")  # fmt: skip
     asked = iter(said)
@@ -420,7 +413,7 @@ def test_a_real_history_equals_git_commit_by_commit(store: Store, store_url: str
     assert seen == len(found)
 
     tree = subprocess.run(
-        ["git", "-C", real, "log", "--all", "--no-merges", "--no-renames", "--name-only", "-z", "--format=%x01%H"],
+        ["git", "-C", real_history, "log", "--all", "--no-merges", "--no-renames", "--name-only", "-z", "--format=%x01%H"],
         env=ENVIRONMENT, check=True, capture_output=True,
     ).stdout  # fmt: skip
     checked = 0
@@ -432,14 +425,14 @@ def test_a_real_history_equals_git_commit_by_commit(store: Store, store_url: str
     merges = [row for row in found.values() if len(row[1]) > 40]
     assert checked == len(found) - len(merges)
     assert all(row[-1] == [] for row in merges)
-    expected = run_git(real, "for-each-ref", "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)")
+    expected = run_git(real_history, "for-each-ref", "--format=%(refname) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)")
     assert room.refs() == dict(line.split() for line in expected.splitlines())
 
-    newest = bytes.fromhex(run_git(real, "rev-parse", "main").strip())
+    newest = bytes.fromhex(run_git(real_history, "rev-parse", "main").strip())
     detail = store.read(lambda reader: commit_details(reader, room.id, [newest, b"\1" * 20]))
     assert list(detail) == [newest]
     assert detail[newest].paths == tuple(found[newest.hex()][-1])
-    assert detail[newest].subject == run_git(real, "show", "-s", "--format=%s", "main").strip()
+    assert detail[newest].subject == run_git(real_history, "show", "-s", "--format=%s", "main").strip()
     assert room.ingest().commits == 0
 
 
