@@ -273,13 +273,16 @@ def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit
     again = delivered.redeployed(matched)
     changes: list[CarriedCommit] = []
     squashed, missing = 0, False
+    stood_for: set[Sha] = set()
     for at in reversed(view.history.newest_first(matched)):  # oldest first: of two twins the older is the first delivery
         sha = graph.sha(at)
         first = not delivered.counted(at)
         originals = introductions.originals_of(sha)
         if originals:
             squashed += 1
-            changes += _originals(place, sha, originals, matched, at in again, first)
+            fresh = [original for original in originals if original not in stood_for]
+            stood_for.update(fresh)
+            changes += _originals(place, sha, fresh, matched, at in again, first)
         else:
             missing = missing or introductions.lacks_originals(sha)
             changes.append(CarriedCommit(sha, None, introductions.pull_request_of(sha), at in again, first))

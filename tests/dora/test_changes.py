@@ -215,6 +215,13 @@ def test_an_original_that_the_range_itself_carries_counts_once() -> None:
     assert result.dropped == {Dropped.MERGE: 1, Dropped.SQUASHED: 1}
 
 
+def test_originals_that_two_landed_commits_stand_for_count_once() -> None:
+    drawing = squash_drawing()
+    rows: list[IntroducedRow] = [*landed("s", 1, "x", "y"), (sha("w"), 1, "landed", 1, EPOCH)]
+    result = derive(drawing.view(introduced=rows), deployed("a", "w"))[1]
+    assert names(drawing, result) == "y x"
+
+
 def test_a_commit_belongs_to_the_earliest_merged_of_its_pull_requests() -> None:
     drawing = Drawing().line("a b")
     rows = landed("b", 7, merged_at=5) + landed("b", 9, merged_at=4) + landed("b", 8, merged_at=4)
