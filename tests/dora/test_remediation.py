@@ -507,6 +507,8 @@ def test_a_pull_request_that_reverts_a_commit_of_its_own() -> None:
     pull = PullRequest(number=1, title="Cart")
     messages = [change.message for change in changes]
     assert flag_pull_request(pull, messages, RULES, story.known, [wip, undo]) is None
+    rebased = story.pull(2)
+    assert flag_pull_request(rebased, ("This reverts commit 02aaaaaa.",), RULES, story.known) is None
 
 
 def test_static_rules_are_still_asked_after_a_link_that_failed() -> None:
