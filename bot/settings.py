@@ -28,6 +28,10 @@ PUBLISHED_SECRETS: Final = frozenset({
 """Secrets of documentation and templates that are long enough and known to everybody."""
 
 
+ISSUED_SECRETS: Final = frozenset({"GITHUB_PRIVATE_KEY", "GITLAB_TOKEN", "GITLAB_SIGNING_TOKEN", "PAGERDUTY_API_TOKEN"})
+"""Made by others."""
+
+
 class SettingsError(Exception):
     """A setting cannot be used."""
 
@@ -280,19 +284,23 @@ def _unquote(value: str) -> str:
 
 def _secret(name: str, text: str, check: Callable[[str], None] | None) -> Secret:
     if not text:
-        raise SettingsError(name, "is empty. Remove the line to switch the source off, or set a secret (openssl rand -hex 32).")
+        raise SettingsError(name, f"is empty. Remove it to do without, or {_remedy(name)}.")
     if len(text) < SHORTEST_SECRET:
-        raise SettingsError(
-            name, f"a secret is shorter than {SHORTEST_SECRET} characters. Make a new one: openssl rand -hex 32."
-        )
+        raise SettingsError(name, f"holds a secret shorter than {SHORTEST_SECRET} characters: {_remedy(name)}.")
     if text.lower() in PUBLISHED_SECRETS:
-        raise SettingsError(name, "is a secret out of a manual, known to everybody. Make a new one: openssl rand -hex 32.")
+        raise SettingsError(name, f"is a secret out of a manual, known to everybody: {_remedy(name)}.")
     if check is not None:
         try:
             check(text)
         except ValueError as error:
             raise SettingsError(name, str(error)) from None
     return Secret(text.encode())
+
+
+def _remedy(name: str) -> str:
+    if name in ISSUED_SECRETS:
+        return "copy it again from where it was issued"
+    return "make one with openssl rand -hex 32"
 
 
 def _check_signing_token(text: str) -> None:

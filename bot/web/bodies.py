@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -15,15 +16,18 @@ from bot.web.errors import HttpError, unavailable
 
 PATIENCE = 10.0
 """Seconds for a whole body."""
-MEMORY = 48 * 1024 * 1024
-"""Bytes of bodies held at once; who does not fit waits a little for others to be done."""
+SMALL = 1024 * 1024
+MEMORY_FOR_SMALL = 16 * 1024 * 1024
+MEMORY_FOR_LARGE = 26 * 1024 * 1024
+"""Bytes of bodies held at once; who does not fit waits a little for others to be done. Large bodies are rare, and
+have a budget of their own, so that they (or who pretends to send one) never keep out the usual deliveries."""
 WAIT_FOR_MEMORY = 3.0
 
 
 class ByteBudget:
     """Bytes that may be held at once, given out first come, first served."""
 
-    def __init__(self, total: int = MEMORY) -> None:
+    def __init__(self, total: int) -> None:
         self._free = total
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -60,32 +64,56 @@ class ByteBudget:
             self._waiting.popleft()
 
 
-BUDGET: web.AppKey[ByteBudget] = web.AppKey("budget", ByteBudget)
+class Budgets(NamedTuple):
+    """One budget per size of body."""
+
+    small: ByteBudget
+    large: ByteBudget
+
+
+BUDGETS: web.AppKey[Budgets] = web.AppKey("budgets", Budgets)
+
+
+def make_budgets() -> Budgets:
+    """The budgets of one server."""
+    return Budgets(small=ByteBudget(MEMORY_FOR_SMALL), large=ByteBudget(MEMORY_FOR_LARGE))
 
 
 @asynccontextmanager
 async def held_body(request: web.Request, *, limit: int, too_large: int) -> AsyncIterator[bytes]:
     """The body as sent; its memory counts until the block ends. A longer one than `limit` is refused with `too_large`."""
-    error = HttpError(too_large, "too_large", f"The body is larger than {limit} bytes.")
-    if request.content_length is not None and request.content_length > limit:
-        raise error
-    budget, held = request.app[BUDGET], 0
-    parts = bytearray()
+    declared = limit if request.content_length is None else request.content_length
+    if declared > limit:
+        raise _too_large(too_large, limit)
+    budget = request.app[BUDGETS].small if declared <= SMALL else request.app[BUDGETS].large
+    try:
+        await budget.take(declared)
+    except TimeoutError:
+        raise unavailable("busy", "Too many bodies are arriving at once. Try again.") from None
     try:
         try:
             async with asyncio.timeout(PATIENCE):
-                async for chunk in request.content.iter_any():
-                    if len(parts) + len(chunk) > limit:
-                        raise error
-                    await budget.take(len(chunk))
-                    held += len(chunk)
-                    parts += chunk
+                body = await _read(request, limit=limit, too_large=too_large)
         except TimeoutError:
-            raise unavailable("slow_body", "The body did not arrive in time, or there is no room for it now.") from None
+            raise unavailable("slow_body", f"The body did not arrive within {PATIENCE:g} seconds.") from None
         except (web.RequestPayloadError, ConnectionError):
             raise HttpError(400, "broken_body", "The body is not what its framing promises.") from None
-        body = bytes(parts)
-        parts.clear()
         yield body
     finally:
-        budget.give_back(held)
+        budget.give_back(declared)
+
+
+async def _read(request: web.Request, *, limit: int, too_large: int) -> bytes:
+    # One buffer of the declared size: a list of chunks, or one that grows, costs three times the body.
+    buffer, size = bytearray(request.content_length or 0), 0
+    async for chunk in request.content.iter_any():
+        end = size + len(chunk)
+        if end > limit:
+            raise _too_large(too_large, limit)
+        buffer[size:end] = chunk
+        size = end
+    return bytes(memoryview(buffer)[:size])
+
+
+def _too_large(status: int, limit: int) -> HttpError:
+    return HttpError(status, "too_large", f"The body is larger than {limit} bytes.")

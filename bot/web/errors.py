@@ -28,6 +28,10 @@ class HttpError(Exception):
         self.pointer = pointer
         self.headers = dict(headers or {})
 
+    def without_traceback(self) -> "HttpError":
+        """The same refusal without the frames it came through: those hold the body, in a cycle that only the collector ends."""
+        return HttpError(self.status, self.title, self.detail, pointer=self.pointer, headers=self.headers)
+
 
 def unavailable(title: str, detail: str) -> HttpError:
     """A 503 that says when to try again."""

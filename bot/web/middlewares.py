@@ -52,7 +52,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except HttpError as refused:
-        error = refused
+        error = refused.without_traceback()
     except web.HTTPException as refused:
         if refused.status < 400:
             raise

@@ -8,7 +8,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.web import api, datadog_api, health, pages, webhooks
 from bot.web.auth import Row, guarded
-from bot.web.bodies import BUDGET, ByteBudget
+from bot.web.bodies import BUDGETS, make_budgets
 from bot.web.context import CLOCK, ENGINE_ALIVE, SETTINGS, STORE, WAKE
 from bot.web.metrics import METRICS, Metrics
 from bot.web.middlewares import answer_errors, careful_headers, identify
@@ -38,7 +38,7 @@ def make_app(
     app[WAKE] = wake
     app[ENGINE_ALIVE] = engine_alive
     app[METRICS] = Metrics()
-    app[BUDGET] = ByteBudget()
+    app[BUDGETS] = make_budgets()
     app.on_response_prepare.append(careful_headers)
     for row in rows():
         app.router.add_route(row.method, row.path, guarded(row))

@@ -13,8 +13,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bot.dora.instants import SECOND
 from bot.facts.keys import NewKey, create_key
+from bot.pipeline.derive import limits_of
+from bot.pipeline.explain import StoredExplainSource
 from bot.settings import load_settings
 from bot.store import Receipt, Store, StoreUnavailableError
+from bot.web.context import EXPLAIN
 from bot.web.routes import make_app
 
 GITHUB_SECRET = "github-secret-of-the-tests"
@@ -38,13 +41,15 @@ class Door:
 async def open_door(store: Store, **environ: str) -> AsyncIterator[Door]:
     """Serve `store` with these settings (all sources on when none is given)."""
     door = Door(client=cast("TestClient[Any, Any]", None))
+    settings = load_settings(environ or ALL_ON)
     app = make_app(
-        settings=load_settings(environ or ALL_ON),
+        settings=settings,
         store=store,
         clock=lambda: door.now[0],
         wake=door.woken.append,
         engine_alive=lambda: door.engine[0],
     )
+    app[EXPLAIN] = StoredExplainSource(limits=limits_of(settings))
     server = TestServer(app)
     await server.start_server(auto_decompress=False, access_log=None)
     async with TestClient(server) as client:

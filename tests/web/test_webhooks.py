@@ -24,7 +24,16 @@ from bot.forges.gitlab.payloads import parse_gitlab
 from bot.guard import GuardError, inflate
 from bot.store import Store
 from tests.forges.fixtures import body as fixture
-from tests.web.doors import GITHUB_SECRET, GITLAB_SECRET, NOW, DownStore, github_headers, open_door, raw_status, receipts
+from tests.web.doors import (
+    GITHUB_SECRET,
+    GITLAB_SECRET,
+    NOW,
+    DownStore,
+    github_headers,
+    open_door,
+    raw_status,
+    receipts,
+)
 
 BODY = b'{"zen": "Speak like a human."}'
 SIGNING_KEY = bytes(range(32))
