@@ -42,13 +42,13 @@ class RealHistory:
     """A bare repository and questions to the git program."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         subprocess.run([UNPACK, directory], check=True, capture_output=True)
         self.git("commit-graph", "write", "--reachable")
 
     def git(self, *arguments: str) -> bytes:
         environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        command = ["git", "-c", "safe.directory=*", "-C", str(self._directory), *arguments]
+        command = ["git", "-c", "safe.directory=*", "-C", str(self.directory), *arguments]
         return subprocess.run(command, check=True, capture_output=True, env=environment).stdout
 
     def log(self) -> Iterator[Logged]:
