@@ -287,6 +287,14 @@ def test_a_bomb_holds_no_more_memory_than_its_limit() -> None:
     assert peak < 12 * MIB
 
 
+def test_the_ratio_is_bounded_below_the_limit_of_bytes() -> None:
+    bomb = gzip.compress(b"\0" * (2 * MIB), 9)
+    assert len(bomb) < 4096
+    with pytest.raises(GuardError, match="inflates to more"):
+        inflate(bomb, "gzip", max_bytes=25 * MIB)
+    assert len(inflate(bomb, "gzip", max_bytes=25 * MIB, max_ratio=2000)) == 2 * MIB
+
+
 def test_small_bodies_may_be_of_any_ratio() -> None:
     assert inflate(gzip.compress(b" " * 60_000), "gzip", max_bytes=MIB) == b" " * 60_000
 

@@ -171,6 +171,8 @@ MEANINGS = [
     (("src/[a-z]*.py", "!src/caf*"), set()),
     (("**", "!docs/**"), set(range(len(PATHS))) - {7, 8}),
     (("!docs/**", "**"), set(range(len(PATHS)))),
+    (("src/apps/**", "!src/apps/shopist/**"), {5, 6}),
+    (("!src/apps/shopist/**", "src/apps/**"), {4, 5, 6}),
     (("a b/c d",), {15}),
     (("weird\\\\name",), {16}),
     (("**/x.py",), {3, 10, 17}),
@@ -229,6 +231,7 @@ path = st.lists(name | st.sampled_from(["c", "docs2", "*", "\udce9", "n\n"]), mi
 
 
 @given(st.lists(literal | wild, min_size=1, max_size=6), st.sets(path, max_size=30))
+@example(["src/**", "!src/a/**"], {b"src/a/b", b"src/b"})
 @example(["src/**", "src/a"], {b"src/a", b"src/a/b", b"src", b"src0", b"src/"})
 def test_fast_and_slow_agree_with_gitignore_one_by_one(patterns: list[str], paths: set[bytes]) -> None:
     assume(check_patterns(patterns) is None)

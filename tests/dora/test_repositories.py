@@ -247,6 +247,7 @@ def test_links_into_a_repository(url: str, repository: str, kind: LinkKind, rest
         "https://gitlab.com/g/p/-/merge_requests/1",
         "https://github.com/o/r/tree/main/../x",
         "https://github.com/o/r/tree/main/%2e%2e/x",
+        "https://github.com/o/r/tree/main/a%2F..%2Fx",
         "https://github.com/o/r/tree/main/a%0Ab",
     ],
 )
