@@ -17,7 +17,7 @@ from bot.dora.deployments import Deployment
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotRemediation
 from bot.dora.reverts import Link, Original, Origins, Subject, links_of, subject_of
-from bot.dora.rules import CompiledRules, matches
+from bot.dora.rules import CompiledRules, matches, speaks
 from bot.dora.series_past import SeriesPast, has_identity
 
 DeploymentType = Literal["standard", "rollback", "rollforward"]
@@ -132,7 +132,8 @@ def _classify_next(
         value = rollback.value if rollback is not None else ""
         reasons.append(Reason(rule=ROLLBACK, reason=NotRemediation.NO_IDENTITY, value=value))
     flags = {MOVED_BACKWARDS} if carried.moved_backwards else set()
-    linked = _linked(carried, past, rules, origins(deployment.repository))
+    subjects = [subject for subject in _subjects(carried, past) if speaks(rules, subject.texts)]
+    linked = _linked(carried, subjects, past, rules, origins(deployment.repository))
     reasons += linked.reasons
     if linked.remediations:
         kind: DeploymentType = "rollforward"
@@ -140,7 +141,7 @@ def _classify_next(
     elif linked.reland:
         kind, remediations = "standard", ()
     else:
-        kind, remediations = _static(carried, past, rules, flags, reasons)
+        kind, remediations = _static(subjects, past, rules, flags, reasons)
     return Classified(
         deployment_id=deployment.id,
         type=kind,
@@ -169,9 +170,10 @@ class _Verdict:
     reason: NotRemediation | None
 
 
-def _linked(carried: Carried, past: SeriesPast, rules: CompiledRules, origins: Origins) -> _Linked:
+def _linked(
+    carried: Carried, subjects: Sequence[Subject], past: SeriesPast, rules: CompiledRules, origins: Origins
+) -> _Linked:
     """Ask the linked rules about each subject; a subject that another one of this deployment reverts has no say."""
-    subjects = _subjects(carried, past)
     verdicts = [_verdicts(subject, carried, past, rules, origins) for subject in subjects]
     stands = _standing(subjects, verdicts)
     result = _Linked()
@@ -259,10 +261,9 @@ def _blame(link: Link, carried: Carried, past: SeriesPast) -> tuple[Deployment |
 
 
 def _static(
-    carried: Carried, past: SeriesPast, rules: CompiledRules, flags: set[str], reasons: list[Reason]
+    subjects: Sequence[Subject], past: SeriesPast, rules: CompiledRules, flags: set[str], reasons: list[Reason]
 ) -> tuple[DeploymentType, tuple[Remediation, ...]]:
     """The first static rule that sees something decides; it blames the deployment just before."""
-    subjects = _subjects(carried, past)
     for rule in rules.static:
         texts = (text for subject in subjects for text in subject.texts.get(rule.rule.field, ()))
         hit = next(iter(matches(rule, texts)), None)

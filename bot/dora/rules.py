@@ -4,7 +4,7 @@ Rules of matching: RE2 search, not full match; every match in a text counts; a l
 pattern is compiled.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, Protocol, cast
@@ -93,14 +93,17 @@ class _Pattern(Protocol):
     @property
     def groupindex(self) -> dict[str, int]: ...
     def finditer(self, text: str, /) -> Iterator[_Match]: ...
+    def search(self, text: str, /) -> _Match | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule that is on, its pattern compiled; `variable` is `None` for a static one."""
+    """A rule that is on, its pattern compiled; `variable` is `None` for a static one, and `group` 0."""
 
     rule: Rule
     variable: Variable | None
+    group: int
+    source: str
     pattern: _Pattern
 
 
@@ -111,6 +114,8 @@ class CompiledRules:
     linked: tuple[CompiledRule, ...]
     static: tuple[CompiledRule, ...]
     options: Options
+    any_of: Mapping[Field, "_Pattern | None"]
+    """Of each field that rules read: what matches wherever one of them does; `None` where they are too large for one pattern."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,19 +143,30 @@ def check_rule(rule: Rule, *, linked: bool) -> str | None:
 
 def compile_rules(rules: RuleSet) -> CompiledRules:
     """The enabled rules, ready to match; BadRuleError if one of them cannot be."""
-    return CompiledRules(
-        linked=tuple(_compile(rule, linked=True) for rule in rules.linked if rule.enabled),
-        static=tuple(_compile(rule, linked=False) for rule in rules.static if rule.enabled),
-        options=rules.options,
-    )
+    linked = tuple(_compile(rule, linked=True) for rule in rules.linked if rule.enabled)
+    static = tuple(_compile(rule, linked=False) for rule in rules.static if rule.enabled)
+    sources: dict[Field, list[str]] = {}
+    for compiled in (*linked, *static):
+        sources.setdefault(compiled.rule.field, []).append(compiled.source)
+    any_of = {name: _any_of(patterns) for name, patterns in sources.items()}
+    return CompiledRules(linked=linked, static=static, options=rules.options, any_of=any_of)
+
+
+def speaks(rules: CompiledRules, texts: Mapping[Field, Iterable[str]]) -> bool:
+    """Whether any rule sees something: one search per text, because nearly all texts say nothing."""
+    for name, pattern in rules.any_of.items():
+        for text in texts.get(name, ()):
+            if pattern is None or pattern.search(_readable(text)) is not None:
+                return True
+    return False
 
 
 def matches(compiled: CompiledRule, texts: Iterable[str]) -> list[Hit]:
     """Every match of a rule in these texts, in their order."""
     hits = []
-    group = compiled.pattern.groupindex.get(_GROUP, 0)
+    group = compiled.group
     for text in texts:
-        readable = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        readable = _readable(text)
         for match in islice(compiled.pattern.finditer(readable), MAX_MATCHES):
             value = match.group(group)
             if not value and compiled.variable:
@@ -165,6 +181,11 @@ def matches(compiled: CompiledRule, texts: Iterable[str]) -> list[Hit]:
                 )
             )
     return hits
+
+
+def _readable(text: str) -> str:
+    """Lone surrogates, which JSON can hold and UTF-8 cannot, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _line(text: str, start: int, end: int) -> str:
@@ -188,14 +209,34 @@ def _compile(rule: Rule, *, linked: bool) -> CompiledRule:
         raise BadRuleError(f"a linked rule holds exactly one variable of {_VARIABLES}; this one holds {found}")
     if not linked and variables:
         raise BadRuleError(f"a static rule holds no variable; move the rule to `linked` to use ${variables[0]}")
+    try:
+        pattern = _compiled(source)
+    except (re2.error, UnicodeEncodeError) as error:
+        raise BadRuleError(_explained(rule.pattern, error)) from error
+    return CompiledRule(
+        rule=rule,
+        variable=cast(Variable, variables[0]) if variables else None,
+        group=pattern.groupindex[_GROUP] if variables else 0,
+        source=source,
+        pattern=pattern,
+    )
+
+
+def _compiled(source: str) -> _Pattern:
     options = re2.Options()
     options.max_mem = 1 << 20
     options.log_errors = False
+    return cast(_Pattern, re2.compile(source, options))
+
+
+def _any_of(sources: Sequence[str]) -> _Pattern | None:
+    """What matches wherever one of these patterns does."""
+    if any(r"\Q" in source for source in sources):
+        return None  # A quote that is not closed would swallow the next pattern.
     try:
-        pattern = cast(_Pattern, re2.compile(source, options))
-    except (re2.error, UnicodeEncodeError) as error:
-        raise BadRuleError(_explained(rule.pattern, error)) from error
-    return CompiledRule(rule=rule, variable=cast(Variable, variables[0]) if variables else None, pattern=pattern)
+        return _compiled("|".join(f"(?:{source})" for source in sources))
+    except re2.error:
+        return None
 
 
 _TOKENS = re2.compile(r"\\Q(?s:.*?)(?:\\E|\z)|\\(?s:.)|\[\^?\]?(?:\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\])*\]|\$([A-Za-z_]+)")
@@ -205,7 +246,7 @@ _TOKENS = re2.compile(r"\\Q(?s:.*?)(?:\\E|\z)|\\(?s:.)|\[\^?\]?(?:\[:\^?[a-z]+:\
 def _with_groups(pattern: str) -> tuple[str, list[str]]:
     """The pattern with a group for each variable, and the variables."""
     parts, variables, done = [], [], 0
-    readable = pattern.encode("utf-8", "replace").decode("utf-8")
+    readable = _readable(pattern)
     for match in _TOKENS.finditer(readable):
         name = match.group(1)
         if name is None:
