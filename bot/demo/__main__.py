@@ -15,7 +15,7 @@ from bot.demo.check import check
 from bot.demo.deliveries import Secrets
 from bot.demo.expected import load_table
 from bot.demo.folder import base_date, compare_with_first_play, given_secret, own_secrets
-from bot.demo.launch import HOST, git_server, interrupted, ready, rollforward, server_environment
+from bot.demo.launch import HOST, git_server, interrupted, ready, refuse_taken, rollforward, server_environment
 from bot.demo.organisation import DemoError, Organisation, build_organisation
 from bot.demo.player import TIMEOUT, Api, play, say
 from bot.demo.story import describe, story
@@ -45,7 +45,8 @@ async def _launch(options: argparse.Namespace) -> None:
     folder: Path = options.data
     organisation = _organisation(folder)
     _cancel_on(signal.SIGTERM)
-    port = int(os.environ.get("PORT") or 8080)
+    port = _port()
+    refuse_taken(port)
     hosts = (organisation.shop.spec.host, organisation.ledger.spec.host)
     async with git_server(organisation.root, port=options.serve_git or 0, withhold_pulls=options.withhold_pulls) as git:
         environment = server_environment(folder, port=port, git_url=git.url, hosts=hosts)
@@ -96,6 +97,13 @@ async def _play(api: Api, organisation: Organisation, options: argparse.Namespac
         return
     agreed = await check(api, organisation, load_table(), withheld=options.withhold_pulls, deadline=options.deadline)
     say(f"demo: {agreed} facts agree with docs/demo.md ({time.monotonic() - begun:.1f} s)")
+
+
+def _port() -> int:
+    written = os.environ.get("PORT") or "8080"
+    if not written.isdecimal() or not 0 < int(written) < 65_536:
+        raise DemoError(f"PORT is {written!r}, no number from 1 to 65535")
+    return int(written)
 
 
 def _cancel_on(number: signal.Signals) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator
@@ -56,6 +57,15 @@ async def git_server(root: Path, *, port: int, withhold_pulls: bool) -> AsyncIte
         await server.stop()
 
 
+def refuse_taken(port: int) -> None:
+    """Raise DemoError if somebody listens on the port already."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise DemoError(f"port {port} cannot be used ({reason}); choose another one, like PORT=8081 make demo") from error
+
+
 @contextlib.asynccontextmanager
 async def rollforward(folder: Path, environment: dict[str, str]) -> AsyncIterator[Process]:
     """`serve` as a child in a session of its own (Ctrl-C reaches the demo alone, which then stops it); its log goes to a file."""
@@ -81,8 +91,6 @@ async def ready(api: Api, child: Process, folder: Path) -> None:
         if loop.time() > end:
             raise DemoError(f"the server is not ready after {START:.0f} s:\n{_tail(folder / 'server.log')}")
         await asyncio.sleep(0.1)
-    if child.returncode is not None:
-        raise DemoError(f"somebody else listens on that port; choose another with PORT=…\n{_tail(folder / 'server.log')}")
 
 
 async def interrupted(child: Process) -> None:

@@ -14,6 +14,7 @@ from bot.demo.organisation import DemoError
 
 ATTEMPTS = 8
 TIMEOUT = aiohttp.ClientTimeout(total=30)
+GLANCE = aiohttp.ClientTimeout(total=3)
 PAGE = 500
 
 
@@ -57,11 +58,11 @@ class Api:
                 return response.status, await response.text()
 
     async def status(self, path: str) -> int | None:
-        """The status a path is answered with, or None while nobody listens."""
+        """The status a path is answered with, or None while nobody listens or answers."""
         try:
-            async with self._session.get(self._url + path) as response:
+            async with self._session.get(self._url + path, timeout=GLANCE) as response:
                 return response.status
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return None
 
     async def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> dict[str, object]:
