@@ -234,7 +234,8 @@ def _with_csv(path: str, handler: Handler, access: Access = READ) -> Iterable[Ro
 
 
 _ID = "/api/v1/deployments/{id}"
-_NAME = "/api/v1/services/{name}"
+_NAME = "/api/v1/services/{name:[^/]+}"
+"""Plain `{name}` would refuse names that hold braces."""
 ROWS: tuple[Row, ...] = (
     *_with_csv("/api/v1/metrics", get_metrics),
     *_with_csv("/api/v1/deployments", get_deployments),

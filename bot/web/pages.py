@@ -416,7 +416,7 @@ def _stages(found: Sequence[changes.ChangeShown]) -> list[tuple[str, float | Non
 
 ROWS: tuple[Row, ...] = (
     Row("GET", "/", page(overview), READ),
-    Row("GET", "/services/{name}", page(service), READ),
+    Row("GET", "/services/{name:[^/]+}", page(service), READ),
     Row("GET", "/deployments/{id}", page(deployment), READ),
     Row("GET", "/repositories", page(repository_list), READ),
     Row("GET", "/deliveries", page(delivery_list), READ),

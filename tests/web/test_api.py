@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +17,6 @@ from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.dora.reasons import Dropped
 from bot.facts.keys import create_key
 from bot.facts.marks import mark_series
-from bot.web.api import ROWS
 from bot.web.routes import rows as all_rows
 from tests.support.faces import KEY, NOW, browse
 from tests.support.seed import Change, Seed, organisation, sha
@@ -435,10 +435,10 @@ async def test_a_key_limited_to_services_sees_no_other(aiohttp_client, store):
 
 def test_the_description_has_every_route_of_the_api_and_no_other():
     pages = {"/", "/services/{name}", "/deployments/{id}", "/repositories", "/deliveries", "/definitions", "/rules"}
-    routes = {(row.method.lower(), row.path) for row in all_rows()} - {("get", path) for path in pages | {"/static/{name}"}}
+    table = {(row.method.lower(), re.sub(r":[^}]+}", "}", row.path)) for row in all_rows()}
+    routes = table - {("get", path) for path in pages | {"/static/{name}"}}
     described = {(method, path) for path, item in OPENAPI["paths"].items() for method in item if method in ("get", "post")}
     assert described == routes
-    assert {("get", row.path) for row in ROWS} <= described
 
 
 async def test_the_description_is_served(client):
