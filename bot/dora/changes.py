@@ -285,10 +285,18 @@ def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit
             changes += _originals(place, sha, fresh, matched, at in again, first)
         else:
             missing = missing or introductions.lacks_originals(sha)
-            changes.append(CarriedCommit(sha, None, introductions.pull_request_of(sha), at in again, first))
+            redeployed = at in again or _came_squashed(place, sha)
+            changes.append(CarriedCommit(sha, None, introductions.pull_request_of(sha), redeployed, first))
         delivered.count(at)
     changes.reverse()
     return changes, squashed, missing
+
+
+def _came_squashed(place: _Place, sha: Sha) -> bool:
+    """Whether the commit is an original, and an earlier head reached the squashed commit that stands for it."""
+    squashed = place.view.introductions.squashed_as(sha)
+    at = None if squashed is None else place.view.history.graph.index(squashed)
+    return at is not None and place.delivered.has(at)
 
 
 def _originals(

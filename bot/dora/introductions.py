@@ -31,12 +31,14 @@ class Introductions:
             else:
                 _keep_least(original_of, sha, (merged_at, number))
                 originals.setdefault(number, []).append((position, sha))
+        self._squashed_as: dict[Sha, Sha] = {}
         self._has_originals = originals.keys()
         self._squashed: dict[Sha, tuple[int, tuple[Sha, ...]]] = {}
         for sha, (_, number) in landed_by.items():
             if number in originals or self._landing.get(number, ("", ""))[0] == Landing.SQUASH:
                 own = (sha for _, sha in sorted(originals.get(number, ())) if original_of[sha][1] == number)
                 self._squashed[sha] = (number, tuple(own))
+                self._squashed_as.update((original, sha) for original in self._squashed[sha][1])
 
     def pull_request_of(self, sha: Sha) -> int | None:
         """The earliest merged pull request that introduced the commit, as itself or as an original."""
@@ -51,6 +53,10 @@ class Introductions:
         """The commits that a squashed one replaced, parents before children, without those of pull requests merged earlier."""
         found = self._squashed.get(sha)
         return () if found is None else found[1]
+
+    def squashed_as(self, original: Sha) -> Sha | None:
+        """The squashed commit that stands for an original."""
+        return self._squashed_as.get(original)
 
     def lacks_originals(self, sha: Sha) -> bool:
         """Whether a squash merge made this commit and what it replaced is not known."""

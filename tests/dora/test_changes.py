@@ -207,6 +207,14 @@ def test_originals_deployed_from_their_branch_are_redeployed_after_the_squash() 
     assert flagged(drawing, results[2], "first_delivery") == "y"
 
 
+def test_originals_that_come_themselves_after_their_squash_are_redeployed() -> None:
+    drawing = squash_drawing().commit("m", "w z")  # a stacked branch, merged after the squash of what it stands on
+    results = derive(drawing.view(introduced=landed("s", 1, "x", "y")), deployed("a", "s", "m"))
+    assert [names(drawing, result) for result in results] == ["", "y x", "w z y x"]
+    assert flagged(drawing, results[2], "redeployed") == "y x"
+    assert flagged(drawing, results[2], "first_delivery") == "w z"
+
+
 def test_an_original_that_the_range_itself_carries_counts_once() -> None:
     drawing = squash_drawing().commit("m", "s y")
     result = derive(drawing.view(introduced=STACKED), deployed("a", "m"))[1]

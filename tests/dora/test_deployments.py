@@ -96,7 +96,7 @@ def predecessor(
     indexes: list[int | None], *, synced_from: int | None = None, max_gap: int | None = None, finished: int = 3
 ) -> tuple[str | None, int | None, NotComputed | None, bool]:
     earlier = list(zip(EARLIER, indexes, strict=False))
-    return tuple(find_predecessor(deployment(finished, "d"), earlier, synced_from=synced_from, max_gap=max_gap))
+    return find_predecessor(deployment(finished, "d"), earlier, synced_from=synced_from, max_gap=max_gap)
 
 
 def test_predecessor_is_the_nearest() -> None:
