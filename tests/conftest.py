@@ -63,9 +63,9 @@ def store_url(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
         yield f"sqlite:///{tmp_path / 'store' / 'test.db'}"
         return
     postgres: Cluster = request.getfixturevalue("cluster")
-    name = postgres.create()
+    name = postgres.take()
     yield postgres.url(name)
-    postgres.drop(name)
+    postgres.give_back(name)
 
 
 @pytest.fixture

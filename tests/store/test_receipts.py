@@ -140,6 +140,8 @@ async def test_a_closed_store_keeps_what_it_had_and_takes_no_more(store_url: str
     tasks = [asyncio.create_task(store.append(receipt(str(n)))) for n in range(300)]
     await asyncio.sleep(0)
     await asyncio.to_thread(store.close)
+    await asyncio.sleep(0)
+    assert all(task.done() for task in tasks)
     done = await asyncio.gather(*tasks, return_exceptions=True)
     with pytest.raises(StoreUnavailableError):
         await store.append(receipt("late"))

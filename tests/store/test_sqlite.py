@@ -1,10 +1,12 @@
 """What only the SQLite engine has: a disk of its own, one writer, an owner, a child that writes through it."""
 
 import asyncio
-import multiprocessing
 import os
 import pickle
 import resource
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,12 +16,22 @@ from typing import Any
 
 import pytest
 
-from bot.store import Receipt, Store, StoreConflictError, StoreError, StoreInUseError, StoreUnavailableError, Writer
+from bot.store import (
+    Receipt,
+    Store,
+    StoreConflictError,
+    StoreError,
+    StoreInUseError,
+    StoreUnavailableError,
+    Writer,
+    sqlite_writing,
+)
 from bot.store.batch import Batch
 from bot.store.named import load_queries
 from bot.store.opening import OwnerLock, StoreUrlError, open_for_reading, open_store, sqlite_path
 from bot.store.remote import RemoteStore
 from bot.store.sqlite import SqliteStore
+from bot.store.sqlite_connection import connect
 from tests.store.conftest import QUERIES, open_for_test
 
 sqlite_only = pytest.mark.parametrize("engine", ["sqlite"])
@@ -45,7 +57,14 @@ def no_room(size: int) -> Iterator[None]:
 
 
 @sqlite_only
-async def test_a_full_disk_is_told_and_survived(store: Store, engine: str) -> None:
+async def test_a_full_disk_is_told_and_survived(store: Store, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def connect_anew(path: Path, *, read_only: bool) -> sqlite3.Connection:
+        opened.append(path)
+        return connect(path, read_only=read_only)
+
+    monkeypatch.setattr(sqlite_writing, "connect", connect_anew)
     kept = [(await store.append(receipt(f"before {n}"))).id for n in range(3)]
     with no_room(300_000):
         tasks = [asyncio.create_task(store.append(receipt(f"full {n}", os.urandom(50_000)))) for n in range(20)]
@@ -54,8 +73,10 @@ async def test_a_full_disk_is_told_and_survived(store: Store, engine: str) -> No
         assert not store.healthy()
         with pytest.raises(StoreUnavailableError):
             await store.write_async(lambda writer: writer.write_many("meta", [("big", "x" * 400_000)]))
+    before = len(opened)
     after = await store.append(receipt("after"))
     assert store.healthy()
+    assert len(opened) == before + 1, "what follows an error of the disk goes through a new connection"
     kept += [answer.id for answer in answers if not isinstance(answer, BaseException)]
     assert {row[0] for row in rows(store, "test_state")} == {*kept, after.id}
 
@@ -189,29 +210,32 @@ def test_a_reader_beside_the_owner_cannot_write(store: Store, store_url: str, en
     missing.close()
 
 
-def _own(path: Path, ready: Any, leave: Any) -> None:
-    lock = OwnerLock(path)
-    lock.acquire(Path("/run/some where/ä.sock"))
-    ready.set()
-    leave.wait(10)
-    os._exit(9)
+OWNER = """
+import os, sys
+from pathlib import Path
+from bot.store.opening import OwnerLock
+lock = OwnerLock(Path(sys.argv[1]))
+lock.acquire(Path("/run/some where/ä.sock"))
+print("ready", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
 
 
 def test_the_owner_is_one_and_known(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    context = multiprocessing.get_context("spawn")
-    ready, leave = context.Event(), context.Event()
     assert OwnerLock(path).held_by() is None
-    process = context.Process(target=_own, args=(path, ready, leave))
-    process.start()
-    assert ready.wait(10)
-    lock = OwnerLock(path)
-    assert lock.held_by() == Path("/run/some where/ä.sock")
-    with pytest.raises(StoreInUseError):
-        lock.acquire()
-    # an owner that dies leaves no lock behind
-    leave.set()
-    process.join(10)
+    command = [sys.executable, "-c", OWNER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == b"ready\n"
+        lock = OwnerLock(path)
+        assert lock.held_by() == Path("/run/some where/ä.sock")
+        with pytest.raises(StoreInUseError):
+            lock.acquire()
+        # an owner that dies leaves no lock behind
+        process.stdin.close()
+        assert process.wait(10) == 9
     assert lock.held_by() is None
     with lock:
         assert lock.held_by() is None
