@@ -1,7 +1,5 @@
 """The default rules and what they must and must not see; what is said about a rule that cannot be used."""
 
-from dataclasses import replace
-
 import pytest
 import yaml
 
@@ -203,7 +201,7 @@ def test_nested_repetition_takes_linear_time() -> None:
     assert matches(compiled("(x+x+)+y $version"), ["x" * 50_000]) == []
 
 
-@pytest.mark.parametrize("pattern", [r"\Qa.b", "(?i)x{900}(?:y{900}|z{900})"])
+@pytest.mark.parametrize("pattern", [r"\Qa.b", "\\pL{20}"])
 def test_whether_any_rule_speaks_is_asked_at_once(pattern: str) -> None:
     """The first is an open quote, of the second thirty do not fit into one pattern: then every text is asked."""
     speaking = compile_rules(DEFAULT_RULES)
@@ -211,7 +209,7 @@ def test_whether_any_rule_speaks_is_asked_at_once(pattern: str) -> None:
     assert speaks(speaking, {"commit_message": ("\ud800 This reverts commit abcdef0",)})
     assert not speaks(speaking, {"pr_title": ("Add cart",), "pr_body": ("hotfix",), "pr_label": ()})
     assert not speaks(speaking, {"version": ("hotfix",)})
-    static = tuple(replace(linked(pattern), id=str(number)) for number in range(30))
+    static = tuple(linked(f"{number}{pattern}") for number in range(30))
     awkward = compile_rules(RuleSet(linked=(), static=(*static, linked("cart"))))
     assert awkward.any_of == {"pr_title": None}
     assert speaks(awkward, {"pr_title": ("Add cart",)})
