@@ -11,7 +11,7 @@ import pytest
 
 from bot.store import Store, StoreError
 from bot.store.migrating import migrate_sqlite, migration_texts
-from bot.store.named import Query, load_queries, statements
+from bot.store.named import FOLDER, Query, load_queries, statements
 from bot.store.opening import open_store, sqlite_path
 from bot.store.sqlite_connection import connect
 from bot.store.tables import TABLES
@@ -105,7 +105,7 @@ def test_the_same_names_on_both_engines() -> None:
     # what has a text for PostgreSQL alone is used by that engine's own code
     only = set(load_queries("postgres")) - set(load_queries("sqlite"))
     assert set(load_queries("sqlite")) <= set(load_queries("postgres"))
-    used = " ".join(path.read_text() for path in Path("bot/store").glob("postgres*.py"))
+    used = " ".join(path.read_text() for path in FOLDER.parent.glob("postgres*.py"))
     assert [name for name in only if f'"{name}"' not in used] == []
 
 
