@@ -24,7 +24,7 @@ def validate(paths: Sequence[Path]) -> list[Problem]:
             files += definition_files(path) if path.is_dir() else [path]
         except OSError as error:
             problems.append(unreadable(path, error.strerror or "not readable"))
-    texts, unread = read_files(list(dict.fromkeys(files)))
+    texts, unread = read_files(files)
     problems += unread
     for path, text in texts.items():
         if path.name == RULES_FILE:
