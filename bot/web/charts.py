@@ -44,7 +44,7 @@ def columns(values: Sequence[float | None], names: Sequence[str], shown: Sequenc
     known = [value for value in values if value is not None]
     if not known or not max(known):
         return Markup("")
-    width, height, foot = 640, 150, 22
+    width, height, foot = 360, 140, 22
     top, step = max(known), width / len(values)
     body = [Markup('<line class="base" x1="0" x2="{}" y1="{}" y2="{}"/>').format(width, height - foot, height - foot)]
     for at, value in enumerate(values):

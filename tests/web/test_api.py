@@ -444,3 +444,13 @@ def test_the_description_has_every_route_of_the_api_and_no_other():
 async def test_the_description_is_served(client):
     response = await client.get("/openapi.yaml")
     assert yaml.safe_load(await response.text()) == OPENAPI
+
+
+def test_the_docs_name_every_route_and_parameter():
+    docs = (Path(bot.__file__).parent.parent / "docs" / "api.md").read_text()
+    for path, item in OPENAPI["paths"].items():
+        if path.startswith("/api/v1/") and not path.endswith(".csv"):
+            assert path in docs
+            for parameter in item["get"].get("parameters", ()):
+                name = parameter.get("name") or parameter["$ref"].rpartition("/")[2]
+                assert f"`{name}`" in docs or f"`{name}=true`" in docs, name
