@@ -205,12 +205,17 @@ def test_a_typed_megabyte_takes_milliseconds() -> None:
 
     commit = {"id": "f" * 40, "message": "Fix the café " * 10, "url": "https://example.com/" * 4, "added": ["a/b.py"] * 8}
     body = json.dumps({"commits": [commit] * 2500}).encode()
-    best = float("inf")
+    guarded = bare = float("inf")
     for _ in range(7):
         started = time.process_time()
         decode_json_as(Push, body)
-        best = min(best, time.process_time() - started)
-    assert best * MIB / len(body) < 0.008  # 4 ms, twice that on a busy machine
+        between = time.process_time()
+        msgspec.json.decode(body, type=Push)
+        guarded = min(guarded, between - started)
+        bare = min(bare, time.process_time() - between)
+    # 4 ms on an idle machine; beside the bare decoder, so that a busy one does not decide.
+    assert guarded < 3 * bare
+    assert guarded * MIB / len(body) < 0.02
 
 
 def test_scrub() -> None:
