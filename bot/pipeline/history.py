@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bot.dora.commits import OutOfOrderError, Sha, twin
+from bot.dora.commits import OutOfOrderError, Sha, Twin, twin
 from bot.dora.history import CommitRow, History
 from bot.dora.instants import Instant
 from bot.store import Reader
@@ -13,6 +13,8 @@ from bot.store import Reader
 MEMORY = 64 * 2**20
 """Bytes that the histories of one process may take together; the one in use stays whatever its size."""
 SHALLOW = 1
+_Commit = tuple[Sha, Sequence[Sha], Instant | None, Instant | None, Twin, Sequence[int] | None, bool]
+"""A `CommitRow`, bare: histories are loaded by the ten thousands."""
 _COMMIT_BYTES, _PATH_BYTES, _TOUCH_BYTES = 400, 200, 12
 
 
@@ -44,12 +46,14 @@ class _Loaded:
             history.add_path(path_id, path)
             self.path_id = path_id
             self.size += _PATH_BYTES + len(path)
-        add, size, last = history.add_commit, 0, self.n
+        add, touches, commits, last = history.add_commit, 0, 0, self.n
         for n, row in reader.stream("commits_since", _commit, repository_id=repository_id, n=self.n):
             add(*row)
-            size += _COMMIT_BYTES + _TOUCH_BYTES * len(row.path_ids or ())
             last = n
-        self.n, self.size = last, self.size + size
+            commits += 1
+            touches += len(row[5] or ())
+        self.n = last
+        self.size += _COMMIT_BYTES * commits + _TOUCH_BYTES * touches
 
 
 def load_history(reader: Reader, repository_id: int) -> History:
@@ -65,10 +69,10 @@ def _load(reader: Reader, repository_id: int) -> _Loaded:
         loaded = _Loaded()
         paths = reader.fetch("paths_since", _path, repository_id=repository_id, id=0)
         rows = reader.fetch("commits_since", _commit, repository_id=repository_id, n=0)
-        loaded.history = History.build((row for _, row in rows), paths)
+        loaded.history = History.build((CommitRow(*row) for _, row in rows), paths)
         loaded.n = max((n for n, _ in rows), default=0)
         loaded.path_id = max((path_id for path_id, _ in paths), default=0)
-        touches = sum(len(row.path_ids or ()) for _, row in rows)
+        touches = sum(len(row[5] or ()) for _, row in rows)
         loaded.size = _COMMIT_BYTES * len(rows) + _PATH_BYTES * len(paths) + _TOUCH_BYTES * touches
     return loaded
 
@@ -156,12 +160,10 @@ def _commit(
     subject: str,
     paths: bytes | None,
     completeness: int,
-) -> tuple[int, CommitRow]:
+) -> tuple[int, _Commit]:
     size = len(sha)
     # Nearly all commits have one parent.
     one = len(parents) == size
     each = (parents,) if one else tuple(parents[at : at + size] for at in range(0, len(parents), size))
-    return n, CommitRow(
-        sha, each, authored_at, committed_at, twin(author, authored_at, subject),
-        None if paths is None else unpack_path_ids(paths), completeness == SHALLOW,
-    )
+    ids = None if paths is None else unpack_path_ids(paths)
+    return n, (sha, each, authored_at, committed_at, twin(author, authored_at, subject), ids, completeness == SHALLOW)

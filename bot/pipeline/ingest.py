@@ -45,6 +45,7 @@ class _Start(NamedTuple):
     refs: dict[str, git.RefTip]
     exclude: list[Sha]
     boundary: str
+    is_new: bool
 
 
 class _SeriesAt(NamedTuple):
@@ -73,6 +74,10 @@ class _Ingest:
         self.path = Path(fetched.path)
         self.id = fetched.repository_id
         self.numbers: dict[bytes, int] = {}
+        self.next_number: int | None = None
+        """While this run alone has numbered the repository's paths, and forgot none: the number that comes next."""
+        self.is_new = False
+        """Whether the repository had no commits with parents before this run."""
         self.done = 0
         self.boundary: frozenset[Sha] = frozenset()
 
@@ -81,7 +86,8 @@ class _Ingest:
         tips = git.list_refs(self.path, names)
         self.boundary = git.shallow_boundary(self.path)
         start = self.store.read(partial(self._start, names=names, tips=tips))
-        self.repository = start.repository
+        self.repository, self.is_new = start.repository, start.is_new
+        self.next_number = 1 if start.is_new else None
         seen = {tip.sha for tip in start.refs.values()} if start.boundary == self._boundary_text() else set()
         include = sorted({tip.sha for tip in tips} - seen)
         if include:
@@ -112,7 +118,8 @@ class _Ingest:
         text = boundary[0] if boundary else ""
         # Where the boundary moved, commits below known refs are new.
         exclude = sorted({tip.sha for tip in known}) if text == self._boundary_text() else []
-        return _Start(repository, {tip.name: tip for tip in refs}, exclude, text)
+        is_new = not reader.fetch("some_commit_with_parents", int, repository_id=self.id)
+        return _Start(repository, {tip.name: tip for tip in refs}, exclude, text, is_new)
 
     # Commits ----------------------------------------------------------------------------------------------------------
 
@@ -146,21 +153,33 @@ class _Ingest:
         yield
         if len(self.numbers) > REMEMBERED_PATHS:
             self.numbers.clear()
+            self.next_number = None
 
     def _number(self, writer: Writer, *, paths: Sequence[bytes]) -> None:
-        """Number new paths. A transaction that is run again numbers all of them again."""
+        """Number paths this run has not seen. A transaction that is run again numbers all of them again."""
         writer.lock("history", self.id)
+        if self.next_number is not None and paths:
+            first = writer.allocate(f"path:{self.id}", len(paths))
+            if first == self.next_number:
+                # Nobody else ever numbered a path here: what was not seen is new.
+                writer.write_many("git_path", [(self.id, first + i, path) for i, path in enumerate(paths)])
+                self.numbers.update(zip(paths, range(first, first + len(paths)), strict=True))
+                self.next_number = first + len(paths)
+                return
+            self.next_number = None
         self.numbers.update(path_ids(writer, self.id, paths))
 
     def _write(self, writer: Writer, *, entries: Sequence[git.LogEntry], paths: Sequence[bytes]) -> int:
         writer.lock("history", self.id)
-        shas = [entry.sha for entry in entries]
-        known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
+        known: dict[Sha, int] = {}
+        if not self.is_new:
+            shas = [entry.sha for entry in entries]
+            known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
         new = [entry for entry in entries if known.get(entry.sha, -1) < self._completeness(entry.sha)]
         if not new:
             return 0
         affected = self._affected(writer, [entry.sha for entry in new], grown=SHALLOW in known.values())
-        self.numbers.update(path_ids(writer, self.id, paths))
+        self._number(writer, paths=paths)
         first = writer.allocate(f"commit:{self.id}", len(new))
         rows = [self._row(first + i, entry) for i, entry in enumerate(new)]
         writer.write_many("git_commit", rows, on_conflict="newer")

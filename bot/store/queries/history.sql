@@ -43,6 +43,10 @@ WHERE id = :id
 -- Whether a repository was ever deployed from.
 SELECT 1 FROM deployment WHERE repository = :name LIMIT 1
 
+-- name: some_commit_with_parents
+-- Whether a repository's history was ever read.
+SELECT 1 FROM git_commit WHERE repository_id = :repository_id AND completeness > 0 LIMIT 1
+
 -- name: some_pull_request
 -- Whether a repository has pull requests.
 SELECT 1 FROM pull_request WHERE repository_id = :repository_id LIMIT 1
