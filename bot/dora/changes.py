@@ -5,6 +5,7 @@ candidate: they cannot disagree. No order of arrival shows in what comes out.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -215,7 +216,7 @@ class _SeriesWalk:
             changes, squashed, missing = _carry(place, matched)
             if missing:
                 flags += (RangeFlag.SQUASH_ORIGINALS_MISSING,)
-            dropped = _dropped(span, matched, squashed)
+            dropped = _dropped(ends, changes, squashed)
             return DeploymentChanges(deployment.id, found.id, None, _sorted(flags), dropped, tuple(changes))
         if span.size:
             reason = NotComputed.NO_MATCHING_COMMITS
@@ -253,16 +254,20 @@ def _ends(place: _Place, a: int, b: int, limits: Limits) -> _Ends:
     return _Ends(place.view, a, b, span, place.matching(span))
 
 
-def _dropped(span: CommitRange, matched: AbstractSet[int], squashed: int) -> Mapping[Dropped, int]:
+def _dropped(ends: _Ends, changes: Sequence[CarriedCommit], squashed: int) -> Mapping[Dropped, int]:
     """How many commits of the range were left out, by reason."""
-    counts = dict(span.unmatched)
+    span, matched = ends.span, ends.matched
+    counts = Counter(span.unmatched)
+    counts[Dropped.SQUASHED] = squashed
     if len(matched) == len(span.commits):
-        counts.pop(Dropped.PATHS_UNKNOWN, None)
-        counts.pop(Dropped.PATH, None)
+        del counts[Dropped.PATHS_UNKNOWN], counts[Dropped.PATH]
     else:
         counts[Dropped.PATH] -= len(matched)
     if squashed:
-        counts[Dropped.SQUASHED] = squashed
+        graph = ends.view.history.graph
+        originals = {graph.index(change.sha) for change in changes if change.original_of is not None}
+        # What stands behind a squashed commit is kept, though the filter dropped it where the range has it itself.
+        counts.subtract(_why_dropped(ends, at) for at in graph.compare(ends.a, ends.b)[1] if at in originals)
     return {reason: count for reason, count in counts.items() if count}
 
 
@@ -276,18 +281,20 @@ def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit
     stood_for: set[Sha] = set()
     for at in reversed(view.history.newest_first(matched)):  # oldest first: of two twins the older is the first delivery
         sha = graph.sha(at)
-        first = not delivered.counted(at)
-        originals = introductions.originals_of(sha)
+        number = introductions.pull_request_of(sha)
+        if number is None:
+            changes.append(CarriedCommit(sha, None, None, at in again, delivered.count(at)))
+            continue
+        originals = [one for one in introductions.originals_of(sha) if one not in stood_for]
         if originals:
             squashed += 1
-            fresh = [original for original in originals if original not in stood_for]
-            stood_for.update(fresh)
-            changes += _originals(place, sha, fresh, matched, at in again, first)
+            stood_for.update(originals)
+            changes += _originals(place, sha, originals, matched, at in again)
+            delivered.count(at)
         else:
             missing = missing or introductions.lacks_originals(sha)
             redeployed = at in again or _came_squashed(place, sha)
-            changes.append(CarriedCommit(sha, None, introductions.pull_request_of(sha), redeployed, first))
-        delivered.count(at)
+            changes.append(CarriedCommit(sha, None, number, redeployed, delivered.count(at)))
     changes.reverse()
     return changes, squashed, missing
 
@@ -300,19 +307,19 @@ def _came_squashed(place: _Place, sha: Sha) -> bool:
 
 
 def _originals(
-    place: _Place, sha: Sha, originals: Sequence[Sha], matched: AbstractSet[int], again: bool, first: bool
+    place: _Place, sha: Sha, originals: Sequence[Sha], matched: AbstractSet[int], again: bool
 ) -> Iterator[CarriedCommit]:
     """What a squashed commit stands for, parents before children; an original that the range itself carries counts there."""
-    delivered, introductions = place.delivered, place.view.introductions
+    graph, delivered, introductions = place.view.history.graph, place.delivered, place.view.introductions
+    squashed = graph.index(sha)
+    first = squashed is None or not delivered.counted(squashed)
     for original in originals:
-        at = place.view.history.graph.index(original)
+        at = graph.index(original)
         if at is not None and at in matched:
             continue
         redeployed = again or (at is not None and delivered.has(at))
-        name = original if at is None else at
-        number = introductions.pull_request_of(original)
-        yield CarriedCommit(original, sha, number, redeployed, first and not delivered.counted(name))
-        delivered.count(name)
+        uncounted = delivered.count(original if at is None else at)
+        yield CarriedCommit(original, sha, introductions.pull_request_of(original), redeployed, first and uncounted)
 
 
 def _candidates(ends: _Ends, changes: DeploymentChanges) -> Iterator[Candidate]:

@@ -55,10 +55,12 @@ class Delivered:
         """Whether this change, or a twin of it, was counted before. A commit that is not in the graph goes by its sha."""
         if change in self._counted:
             return True
-        return isinstance(change, int) and change in self._graph.twinned and self._graph.twin(change) in self._counted_twins
+        return change in self._graph.twinned and self._graph.twin(change) in self._counted_twins
 
-    def count(self, change: int | Sha) -> None:
-        """Note that a change is counted."""
+    def count(self, change: int | Sha) -> bool:
+        """Note that a change is counted; whether it is for the first time."""
+        first = not self.counted(change)
         self._counted.add(change)
-        if isinstance(change, int) and change in self._graph.twinned:
+        if change in self._graph.twinned:
             self._counted_twins.add(self._graph.twin(change))
+        return first

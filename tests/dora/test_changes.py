@@ -223,11 +223,26 @@ def test_an_original_that_the_range_itself_carries_counts_once() -> None:
     assert result.dropped == {Dropped.MERGE: 1, Dropped.SQUASHED: 1}
 
 
+def test_an_original_kept_behind_its_squashed_commit_is_not_dropped_as_well() -> None:
+    drawing = squash_drawing().commit("m", "s y")
+    view = drawing.view("api/**", introduced=STACKED)
+    # y does not match as itself, x does; with two commits x is cut off as itself.
+    for limits in (Limits(), Limits(max_commits=2)):
+        result = derive(view, deployed("a", "m"), limits=limits)[1]
+        assert result.dropped == {Dropped.MERGE: 1, Dropped.SQUASHED: 1}
+        explained = explain_changes(deployed("a", "m"), "d1", repositories={"r": view}, limits=limits)
+        assert explained is not None
+        listed = {(drawing.names[one.sha], one.reason) for one in explained.candidates}
+        assert listed == {("m", Dropped.MERGE), ("s", Dropped.SQUASHED), ("x", None), ("y", None)}
+        assert len(explained.candidates) == 4
+
+
 def test_originals_that_two_landed_commits_stand_for_count_once() -> None:
     drawing = squash_drawing()
     rows: list[IntroducedRow] = [*landed("s", 1, "x", "y"), (sha("w"), 1, "landed", 1, EPOCH)]
     result = derive(drawing.view(introduced=rows), deployed("a", "w"))[1]
-    assert names(drawing, result) == "y x"
+    assert names(drawing, result) == "w y x"
+    assert result.dropped == {Dropped.SQUASHED: 1}
 
 
 def test_a_commit_belongs_to_the_earliest_merged_of_its_pull_requests() -> None:
