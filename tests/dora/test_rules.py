@@ -213,3 +213,11 @@ def test_whether_any_rule_speaks_is_asked_at_once(pattern: str) -> None:
     awkward = compile_rules(RuleSet(linked=(), static=(*static, linked("cart"))))
     assert awkward.any_of == {"pr_title": None}
     assert speaks(awkward, {"pr_title": ("Add cart",)})
+
+
+def test_an_open_quote_swallows_no_other_rule() -> None:
+    static = (
+        Rule(id="open", field="pr_title", pattern=r"\Qa.b"),
+        Rule(id="cart", field="pr_title", pattern=r"cart|\Qx\E"),
+    )
+    assert speaks(compile_rules(RuleSet(linked=(), static=static)), {"pr_title": ("Add cart",)})
