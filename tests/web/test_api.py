@@ -202,7 +202,10 @@ async def test_what_is_not_derived_yet_is_pending(client, store):
         ("d3b", "pending"), ("d3", "pending"), ("d2", None), ("d1", "first_deployment"),
     ]  # fmt: skip
     metrics = (await get(client, "metrics", service="shop", env="prod"))["data"][0]
-    assert (metrics["deployments"], metrics["not_counted"]["pending"]) == (4, 2)
+    assert (metrics["deployments"], metrics["not_counted"]["pending"], metrics["change_lead_time"]["commits"]) == (4, 2, 2)
+    store.write(lambda writer: mark_series(writer, Series(service="shop", env="prod"), from_at=NOW - 7 * DAY))
+    metrics = (await get(client, "metrics", service="shop", env="prod"))["data"][0]
+    assert (metrics["not_counted"]["pending"], metrics["change_lead_time"]["commits"]) == (3, 0)
 
 
 async def test_filters_choose_deployments(client):
