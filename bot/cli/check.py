@@ -62,7 +62,7 @@ def doctor() -> None:
 
 def _findings(configured: Settings) -> Iterator[Finding]:
     try:
-        yield Finding(True, f"git {git_version()}")
+        yield Finding(True, f"git {'.'.join(map(str, git_version()))}")
     except GitError as error:
         yield Finding(False, f"git: {error} Install git ≥ 2.39.")
     if configured.database_url.startswith("sqlite"):

@@ -1,18 +1,20 @@
 """What the commands share: settings, an open store, and work done by a running server or here."""
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bot.engine.operations import OperationError, run_operation
+from bot.log import configure_logging
 from bot.settings import Settings, load_settings
-from bot.store import Reader, Store
-from bot.store.opening import open_store
+from bot.store import Reader
+from bot.store.opening import open_for_reading
 
 T = TypeVar("T")
 
@@ -22,20 +24,13 @@ def settings() -> Settings:
     return load_settings(os.environ, Path(".env"))
 
 
-@contextmanager
-def open_for_reading() -> Iterator[Store]:
-    """The store, to read from while a server may be running."""
-    store = open_store(settings().database_url)
-    try:
-        store.migrate()
-        yield store
-    finally:
-        store.close()
-
-
 def read(work: Callable[[Reader], T]) -> T:
-    """Ask the store one question."""
-    with open_for_reading() as store:
+    """Ask the store one question, while a server may be running."""
+    configured = settings()
+    path = configured.sqlite_path
+    if path is not None and not path.exists():
+        raise click.ClickException(f"there is no store at {path} yet; `rollforward sync PATH-OR-URL` or `rollforward serve` makes it")
+    with closing(open_for_reading(configured.database_url)) as store:
         return store.read(work)
 
 
@@ -45,6 +40,8 @@ def operate(command: str, **arguments: object) -> Any:
     def progress(text: str) -> None:
         click.echo(text, err=True)
 
+    # What goes wrong is this command's answer; a log beside it would say it twice.
+    configure_logging(level=logging.CRITICAL)
     try:
         return asyncio.run(run_operation(settings(), command, arguments, progress=progress))
     except OperationError as error:

@@ -82,7 +82,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the one blind except: it records, and the others go on
             self.jobs.popleft()
             log.warning("job failed", error=f"{type(error).__name__}: {error}"[:500])
-            done(None, f"{type(error).__name__}: {error}")
+            done(None, str(error) or type(error).__name__)
         else:
             self.jobs.rotate(-1)
         return True

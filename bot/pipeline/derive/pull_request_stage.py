@@ -134,8 +134,8 @@ def _flag_rows(
     if pull_request is None:
         return []
     origins = StoredOrigins(reader, repository, history)
-    messages = origins.messages((*found.commits, *found.originals)) if found is not None else []
-    flag = flag_pull_request(pull_request, messages, sources.rules(reader), origins)
+    shas = (*found.commits, *found.originals) if found is not None else ()
+    flag = flag_pull_request(pull_request, origins.messages(shas), sources.rules(reader), origins, shas)
     if flag is None:
         return []
     return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]
