@@ -5,7 +5,6 @@ candidate: they cannot disagree. No order of arrival shows in what comes out.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -186,9 +185,10 @@ class _SeriesWalk:
         if found.at is None:
             place.delivered.deliver(at)
             return DeploymentChanges(deployment.id, found.id, found.reason, flags, {})
-        self._ends = ends = _ends(place, found.at, at, self._limits)
+        span = view.history.range(found.at, at, max_commits=self._limits.max_commits)
+        self._ends = ends = _Ends(view, found.at, at, span, place.matching(span))
         result = self._carried(deployment, found, place, ends, flags)
-        place.delivered.deliver(at, descends=not ends.span.behind)
+        place.delivered.deliver(at, descends=not span.behind)
         return result
 
     def _enter(self, name: str) -> _Place:
@@ -249,26 +249,24 @@ def _sorted(flags: tuple[RangeFlag, ...]) -> tuple[RangeFlag, ...]:
     return tuple(sorted(flags)) if flags else flags
 
 
-def _ends(place: _Place, a: int, b: int, limits: Limits) -> _Ends:
-    span = place.view.history.range(a, b, max_commits=limits.max_commits)
-    return _Ends(place.view, a, b, span, place.matching(span))
-
-
 def _dropped(ends: _Ends, changes: Sequence[CarriedCommit], squashed: int) -> Mapping[Dropped, int]:
     """How many commits of the range were left out, by reason."""
-    span, matched = ends.span, ends.matched
-    counts = Counter(span.unmatched)
-    counts[Dropped.SQUASHED] = squashed
-    if len(matched) == len(span.commits):
-        del counts[Dropped.PATHS_UNKNOWN], counts[Dropped.PATH]
+    span = ends.span
+    counts = dict(span.unmatched)
+    if len(ends.matched) == len(span.commits):
+        counts.pop(Dropped.PATHS_UNKNOWN, None)
+        counts.pop(Dropped.PATH, None)
     else:
-        counts[Dropped.PATH] -= len(matched)
+        counts[Dropped.PATH] -= len(ends.matched)
     if squashed:
+        counts[Dropped.SQUASHED] = squashed
         graph = ends.view.history.graph
         originals = {graph.index(change.sha) for change in changes if change.original_of is not None}
         # What stands behind a squashed commit is kept, though the filter dropped it where the range has it itself.
-        counts.subtract(_why_dropped(ends, at) for at in graph.compare(ends.a, ends.b)[1] if at in originals)
-    return {reason: count for reason, count in counts.items() if count}
+        for at in graph.compare(ends.a, ends.b)[1]:
+            if at in originals:
+                counts[_why_dropped(ends, at)] -= 1
+    return counts if all(counts.values()) else {reason: count for reason, count in counts.items() if count}
 
 
 def _carry(place: _Place, matched: AbstractSet[int]) -> tuple[list[CarriedCommit], int, bool]:
