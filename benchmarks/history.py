@@ -18,10 +18,7 @@ COMMITS = 52_000
 DIRECTORIES, FILES = 420, 14_000
 START = 1_577_836_800
 """2020-01-01; a commit about every 50 minutes."""
-WORDS = (
-    "add fix update remove handle refactor test document cache retry parse validate render store fetch queue deploy index config "
-    "timeout error payload header token user order cart price stock search report export import metric series window branch"
-).split()
+WORDS = ["add", "fix", "update", "remove", "handle", "refactor", "test", "document", "cache", "retry", "parse", "validate", "render", "store", "fetch", "queue", "deploy", "index", "config", "timeout", "error", "payload", "header", "token", "user", "order", "cart", "price", "stock", "search", "report", "export", "import", "metric", "series", "window", "branch"]
 
 
 def git(path: Path, *arguments: str, stdin: bytes = b"") -> bytes:
