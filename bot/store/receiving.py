@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,8 @@ from bot.store import Appended, Receipt, StoreError, StoreUnavailableError
 
 GROUP = 256
 """Receipts committed together at most."""
+GROUP_BYTES = 32 * 1024 * 1024
+"""Bytes of bodies committed together at most (one receipt always fits): large ones must not make small ones wait."""
 PATIENCE = 2.8
 """Seconds a caller waits for its turn before it is told that the store is unavailable."""
 ANSWER = 3.2
@@ -30,6 +33,18 @@ class Waiting:
         """What became of it."""
         self.result = result
         self.tell(self)
+
+
+def next_group(receipts: deque[Waiting]) -> list[Waiting]:
+    """Take from the queue what is committed together."""
+    group: list[Waiting] = []
+    size = 0
+    while receipts and len(group) < GROUP:
+        size += len(receipts[0].receipt.body)
+        if group and size > GROUP_BYTES:
+            break
+        group.append(receipts.popleft())
+    return group
 
 
 async def append_in_loop(enqueue: Callable[[Waiting], None], receipt: Receipt) -> Appended:

@@ -23,7 +23,7 @@ from bot.store import StoreError, StoreUnavailableError
 from bot.store.bell import run_acts
 from bot.store.inbox import append_receipts
 from bot.store.named import Query
-from bot.store.receiving import GROUP, PATIENCE, Waiting
+from bot.store.receiving import PATIENCE, Waiting, next_group
 from bot.store.sqlite_connection import SqliteWriter, begin_immediate, connect, primary_code, translate
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class WriterThread:
                 if self._closing and not self._bulk:
                     return False
                 self._condition.wait(max(self._bulk_from - time.monotonic(), 0.001) if self._bulk else None)
-            receipts = [self._receipts.popleft() for _ in range(min(GROUP, len(self._receipts)))]
+            receipts = next_group(self._receipts)
             jobs = [self._urgent.popleft() for _ in range(min(_URGENT_AT_ONCE, len(self._urgent)))]
             slice_ = self._bulk.popleft() if self._bulk_is_due() else None
         if receipts or jobs:

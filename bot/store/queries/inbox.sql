@@ -22,22 +22,32 @@ UPDATE inbox SET state = :state, reason = :reason, body = :body, encoding = :enc
 -- name: fail_delivery
 -- A delivery failed: try again later, or never.
 UPDATE inbox SET state = :state, reason = :reason, run_at = :run_at, attempts = attempts + 1 WHERE id = :id
+AND state IN ('received', 'failed')
 
--- name: drop_bodies
--- Retention: bodies whose time is over.
-UPDATE inbox SET body = :empty, encoding = '' WHERE state = :state AND received_at < :before AND body <> :empty
+-- name: bodies_to_drop
+-- Retention: bodies whose time is over, after this place in the order of arrival.
+SELECT received_at, id FROM inbox WHERE state IN (:state, :also) AND received_at < :before AND body <> :empty
+AND received_at >= :after ORDER BY received_at, id LIMIT :n
 
--- name: drop_deliveries
+-- name: drop_body
+-- Forget a body.
+UPDATE inbox SET body = :empty, encoding = '' WHERE id = :id
+
+-- name: deliveries_to_drop
 -- Retention: keys whose time is over.
-DELETE FROM inbox WHERE state IN ('done', 'ignored', 'dead') AND received_at < :before
+SELECT id FROM inbox WHERE state IN ('done', 'ignored', 'dead') AND received_at < :before ORDER BY received_at, id LIMIT :n
+
+-- name: drop_delivery
+-- Forget a delivery; the same id would be taken for a new one from now on.
+DELETE FROM inbox WHERE id = :id
 
 -- name: replay_delivery
 -- Process a delivery again, from its stored body.
 UPDATE inbox SET state = 'received', run_at = :now, attempts = 0, reason = '' WHERE id = :id AND body <> :empty
 
 -- name: delivery_attempts
--- How often these were tried.
-SELECT id, attempts FROM inbox WHERE id IN (:keys)
+-- How often these were tried, of those that still have to be.
+SELECT id, attempts FROM inbox WHERE id IN (:keys) AND state IN ('received', 'failed')
 
 -- name: work_due
 -- How much waits to be done now: deliveries, marks, fetches.
