@@ -15,6 +15,7 @@ from bot.engine.inline import Inline
 from bot.engine.operations import perform
 from bot.settings import Settings
 from bot.store import Store
+from bot.store.opening import open_store
 from tests.support import organisation as acme
 
 DERIVED = (
@@ -136,3 +137,19 @@ def test_order_of_definitions_does_not_matter(
     assert defined != undefined
     _operate(store, settings, "rebuild")
     assert acme.outcome(store, organisation) == defined
+
+
+def test_both_engines_say_the_same(organisation: Organisation, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    cluster = request.getfixturevalue("cluster")
+    name = cluster.create()
+    found = []
+    for url in (f"sqlite:///{tmp_path / 'one.db'}", str(cluster.url(name))):
+        store = open_store(url)
+        store.migrate()
+        acme.know_repositories(store, organisation)
+        acme.play(store, acme.settings_for(tmp_path), acme.events_of(organisation))
+        found.append(acme.outcome(store, organisation))
+        store.close()
+    cluster.drop(name)
+    assert found[0] == found[1]
+    assert len(found[0]) > 300
