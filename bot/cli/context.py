@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bot.cli.progress import ProgressBar
 from bot.engine.operations import OperationError, run_operation
 from bot.log import configure_logging
 from bot.settings import Settings, load_settings
@@ -37,8 +38,7 @@ def read(work: Callable[[Reader], T]) -> T:
 def operate(command: str, **arguments: object) -> Any:
     """Do something that writes: in the running server if there is one, else here. Progress goes to stderr."""
 
-    def progress(text: str) -> None:
-        click.echo(text, err=True)
+    progress = ProgressBar()
 
     # What goes wrong is this command's answer; a log beside it would say it twice.
     configure_logging(level=logging.CRITICAL)
@@ -46,3 +46,5 @@ def operate(command: str, **arguments: object) -> Any:
         return asyncio.run(run_operation(settings(), command, arguments, progress=progress))
     except OperationError as error:
         raise click.ClickException(str(error)) from error
+    finally:
+        progress.close()

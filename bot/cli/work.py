@@ -86,14 +86,17 @@ def list_keys(as_json: bool) -> None:
         click.echo(json.dumps([row._asdict() for row in rows], indent=2))
         return
     for row in rows:
-        click.echo(f"{row.id}  {row.name}  {row.scopes}  {'revoked' if row.revoked_at else 'active'}")
+        state = "revoked" if row.revoked_at else "active"
+        limited = f" for {', '.join(row.services)}" if row.services else ""
+        click.echo(f"{row.id}  {state:<8}{row.name}: {', '.join(row.scopes)}{limited}")
 
 
 @keys.command("revoke")
 @click.argument("key_id")
 def revoke_key(key_id: str) -> None:
     """Revoke a key by its id (see `keys list`)."""
-    operate("keys.revoke", id=key_id)
+    if not operate("keys.revoke", id=key_id):
+        raise click.ClickException(f"there is no active key {key_id!r} (see `rollforward keys list`)")
     click.echo(f"{key_id} is revoked")
 
 
