@@ -66,8 +66,10 @@ class Worker:
         if not claims:
             return False
         self.claimed(tuple(claim.id for claim in claims))
-        intake.process_deliveries(self.store, claims, now=self.clock)
-        self.claimed(())
+        try:
+            intake.process_deliveries(self.store, claims, now=self.clock)
+        finally:
+            self.claimed(())
         return True
 
     def _advance(self) -> bool:
@@ -90,7 +92,11 @@ class Worker:
     def _retain(self) -> None:
         if (now := self.clock()) >= self.next_retention:
             self.next_retention = now + HOUR
-            retention.forget(self.store, self.settings, now=now)
+            self.jobs.append((retention.forget(self.store, self.settings, now=now), _nobody_waits))
+
+
+def _nobody_waits(result: object, error: str | None) -> None:
+    """A job of the worker's own; what went wrong is logged, and it comes again."""
 
 
 def _same(value: Instant | None) -> Instant | None:

@@ -22,7 +22,7 @@ from bot.forges.github.payloads import PayloadError as GithubPayloadError
 from bot.forges.github.payloads import parse_github
 from bot.forges.gitlab.payloads import PayloadError as GitlabPayloadError
 from bot.forges.gitlab.payloads import parse_gitlab
-from bot.store import Reader, Store, Value, Writer
+from bot.store import Reader, Store, StoreUnavailableError, Value, Writer
 
 log = structlog.get_logger(__name__)
 
@@ -69,10 +69,15 @@ def due_deliveries(reader: Reader, *, now: Instant, limit: int = BATCH) -> list[
 
 
 def process_deliveries(store: Store, claims: Sequence[Claim], *, now: Callable[[], Instant]) -> None:
-    """Process a batch; when its transaction fails, each delivery alone, so that one poisoned row delays the others little."""
+    """Process a batch; when its transaction fails, each delivery alone, so that one poisoned row delays the others little.
+
+    Raises StoreUnavailableError with nothing changed: no delivery is to blame for that.
+    """
     outcomes = [read_delivery(claim) for claim in claims]
     try:
         store.write(lambda writer: _record(writer, claims, outcomes, now=now()))
+    except StoreUnavailableError:
+        raise
     except Exception as error:
         if len(claims) > 1:
             for claim in claims:
@@ -88,6 +93,10 @@ def read_delivery(claim: Claim) -> Outcome:
         event = _parse(claim)
     except (GithubPayloadError, GitlabPayloadError, guard.GuardError) as error:
         return Outcome(state="dead", reason=f"{error.slug}: {error}"[:500])
+    except Exception as error:
+        # A fault of ours. Parsing is pure: trying again gives the same, until somebody mends it and replays.
+        log.exception("delivery cannot be parsed", delivery=claim.id)
+        return Outcome(state="dead", reason=f"parser_failed: {type(error).__name__}")
     if isinstance(event, Ignored):
         return Outcome(state="ignored", reason=event.reason)
     return Outcome(event=event)
@@ -148,12 +157,15 @@ def record_failure(store: Store, delivery_id: int, *, attempts: int, reason: str
     )
 
 
-def record_crash(writer: Writer, delivery_ids: Sequence[int], *, now: Instant) -> None:
-    """A process died while it held these: each is tried again alone; one that was alone and died three times is dead."""
+def record_crash(writer: Writer, delivery_ids: Sequence[int], *, reason: str = "crash", now: Instant) -> None:
+    """A process died while it held these: each is tried again alone; one that was alone and died three times is dead.
+
+    What it had finished before it died stays finished.
+    """
     for row in writer.fetch_in("delivery_attempts", _Attempts, list(delivery_ids)):
         dead = len(delivery_ids) == 1 and row.attempts + 1 >= MAX_CRASHES
         writer.execute(
-            "fail_delivery", id=row.id, state="dead" if dead else "failed", reason="crash", run_at=now + SECOND // 10
+            "fail_delivery", id=row.id, state="dead" if dead else "failed", reason=reason, run_at=now + SECOND // 10
         )
 
 
