@@ -7,6 +7,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from bot.engine import control
 from bot.engine.clock import now
-from bot.engine.engine import Engine
+from bot.engine.engine import Engine, JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.operations import owner_lock, perform
 from bot.pipeline.catalog import catalog_fingerprint
@@ -22,7 +23,7 @@ from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
 from bot.pipeline.mirror import Fetched
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import Store, StoreError
 from bot.store.opening import open_store
 from bot.web.context import EXPLAIN
 from bot.web.routes import make_app, make_runner
@@ -78,17 +79,18 @@ class Server:
         while True:
             fingerprint = await asyncio.to_thread(catalog_fingerprint, folder)
             if fingerprint != seen:
-                seen = fingerprint
                 try:
                     await self.engine.run("catalog", folder=str(folder))
-                except Exception:
-                    log.exception("definitions could not be read")
+                except JobError as error:
+                    log.warning("definitions could not be read", error=str(error))
+                else:
+                    seen = fingerprint
             await asyncio.sleep(LOOK_FOR_EDITS)
 
-    async def listen_for_others(self) -> None:
+    async def listen_for_others(self, channel: str) -> None:
         """PostgreSQL: other processes received something."""
         while True:
-            if await asyncio.to_thread(self.store.wait, "inbox", 1.0):
+            if await asyncio.to_thread(self.store.wait, channel, 1.0):
                 self.engine.wake()
 
 
@@ -99,7 +101,7 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
     await server.engine.start()
     tasks = [asyncio.create_task(server.fetcher.run()), asyncio.create_task(server.watch_definitions())]
     if store.dialect == "postgres":
-        tasks.append(asyncio.create_task(server.listen_for_others()))
+        tasks += [asyncio.create_task(server.listen_for_others(channel)) for channel in ("inbox", "marks")]
     try:
         yield server
     finally:
@@ -112,6 +114,7 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
 
 async def run_server(settings: Settings, *, web: bool, work: bool) -> None:
     """Serve until SIGTERM or SIGINT. Raises StoreInUseError if another server owns the store."""
+    stopped = _on_signals()
     lock = owner_lock(settings)
     async with contextlib.AsyncExitStack() as stack:
         if lock is not None:
@@ -127,7 +130,7 @@ async def run_server(settings: Settings, *, web: bool, work: bool) -> None:
             lock.announce(door[1])
         if web:
             await _open_web(stack, settings, store, server)
-        await _stopped()
+        await stopped.wait()
         log.info("stopping")
 
 
@@ -147,11 +150,24 @@ async def _open_door(server: Server) -> tuple[asyncio.Server, Path]:
 
 def create_app(settings: Settings, store: Store, server: Server | None) -> web.Application:
     """The web application over an open store; without a working half, its wishes are notes to other processes."""
-    wake = server.wake if server is not None else store.notify
+    wake = server.wake if server is not None else partial(_tell_others, store)
     alive = server.engine.alive if server is not None else (lambda: True)
     app = make_app(settings=settings, store=store, clock=now, wake=wake, engine_alive=alive)
     app[EXPLAIN] = StoredExplainSource(limits=limits_of(settings))
     return app
+
+
+def _tell_others(store: Store, channel: str) -> None:
+    """Off the event loop, after the answer: it is a question to the database, and what was received is durable without it."""
+    if channel != "inbox":  # the statement that stores a receipt says so itself
+        asyncio.get_running_loop().run_in_executor(None, _notify, store, channel)
+
+
+def _notify(store: Store, channel: str) -> None:
+    try:
+        store.notify(channel)
+    except StoreError as error:
+        log.warning("other processes could not be told", channel=channel, error=str(error))
 
 
 async def _open_web(
@@ -174,9 +190,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-async def _stopped() -> None:
+def _on_signals() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT, also while the server is still starting."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, event.set)
-    await event.wait()
+    return event

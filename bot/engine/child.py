@@ -3,6 +3,7 @@
 import queue
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 
 import structlog
@@ -13,7 +14,7 @@ from bot.engine.messages import Beat, Claimed, Commit, Committed, Finished, Job,
 from bot.engine.worker import Worker
 from bot.log import configure_logging
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import Store, StoreUnavailableError
 from bot.store.opening import open_store
 from bot.store.remote import Batch, RemoteStore
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 BEAT = 1.0
 """Seconds between signs of life."""
+STORE_AWAY = 0.5
+"""Seconds to wait when the store is down or locked; nothing that waits there is to blame for it."""
 
 
 class Child:
@@ -31,6 +34,7 @@ class Child:
         self.inbox: queue.SimpleQueue[Job | Wake | Stop] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[Committed] = queue.SimpleQueue()
         self.sending = threading.Lock()
+        self.orphaned = False
         self.store = self._open_store()
         self.worker = Worker(self.store, settings, clock=now, claimed=self._claimed)
 
@@ -40,9 +44,12 @@ class Child:
         return open_store(self.settings.database_url)
 
     def send(self, message: object) -> None:
-        """Tell the parent; any thread may."""
-        with self.sending:
-            self.connection.send(message)
+        """Tell the parent; any thread may. SystemExit when it is gone: there is nobody to work for."""
+        try:
+            with self.sending:
+                self.connection.send(message)
+        except OSError:
+            raise SystemExit(1) from None
 
     def run(self) -> None:
         """Work until told to stop or the parent is gone."""
@@ -50,12 +57,20 @@ class Child:
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         running = True
         while running:
-            busy = self.worker.step()
+            busy = self._step()
             self.idle = not busy
             running = self._receive(wait=not busy)
         self.store.close()
 
     idle = False
+
+    def _step(self) -> bool:
+        try:
+            return self.worker.step()
+        except StoreUnavailableError as error:
+            log.warning("store unavailable", error=str(error))
+            time.sleep(STORE_AWAY)
+            return True
 
     def _receive(self, *, wait: bool) -> bool:
         """Take what the parent sent; without work, wait for it until the next postponed work is due."""
@@ -74,7 +89,10 @@ class Child:
                 self._start(message)
 
     def _pause(self) -> float:
-        due = self.worker.due_at()
+        try:
+            due = self.worker.due_at()
+        except StoreUnavailableError:
+            return STORE_AWAY
         return BEAT if due is None else min(max((due - now()) / SECOND, 0.005), BEAT)
 
     def _start(self, job: Job) -> None:
@@ -88,8 +106,11 @@ class Child:
 
     def _submit(self, batch: Batch, urgent: bool) -> None:
         self.send(Commit(batch=batch, urgent=urgent))
-        if error := self.answers.get().error:
-            raise error
+        answer = self.answers.get()
+        if self.orphaned:
+            raise SystemExit(1)
+        if answer.error is not None:
+            raise answer.error
 
     def _claimed(self, deliveries: tuple[int, ...]) -> None:
         self.send(Claimed(deliveries=deliveries))
@@ -99,23 +120,20 @@ class Child:
             try:
                 message = self.connection.recv()
             except (EOFError, OSError):
-                message = Stop()
+                # The main thread may be waiting for work, or for an answer that never comes.
+                self.orphaned = True
+                self.inbox.put(Stop())
+                self.answers.put(Committed())
+                return
             if isinstance(message, Committed):
                 self.answers.put(message)
             else:
                 self.inbox.put(message)
-            if isinstance(message, Stop):
-                # The main thread may be waiting for an answer that never comes.
-                self.answers.put(Committed(error=EOFError("the server is gone")))
-                return
 
     def _beat(self) -> None:
         pause = threading.Event()
         while True:
-            try:
-                self.send(Beat(idle=self.idle))
-            except OSError:
-                return
+            self.send(Beat(idle=self.idle))
             pause.wait(BEAT)
 
 

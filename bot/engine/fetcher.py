@@ -13,7 +13,7 @@ import structlog
 from bot.dora.instants import Instant
 from bot.pipeline import mirror
 from bot.settings import Settings
-from bot.store import Store
+from bot.store import Store, StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,11 @@ class Fetcher:
     async def run(self) -> None:
         """Serve wishes until cancelled."""
         while True:
-            await self.start_due()
+            try:
+                await self.start_due()
+            except StoreError as error:
+                log.warning("store unavailable", error=str(error))
+                await asyncio.sleep(1.0)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wanted.wait(), 1.0)
             self.wanted.clear()
@@ -71,9 +75,11 @@ class Fetcher:
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try
             text = f"{error}"[:500]
             log.warning("fetch failed", repository=repository_id, kind=type(error).__name__, error=text)
-            await self.store.write_async(
-                lambda writer: mirror.record_fetch_failure(writer, wishes, error=text, now=self.clock())
-            )
+            with suppress(StoreError):
+                # Else the wishes stay due: they are tried again when the store is back.
+                await self.store.write_async(
+                    lambda writer: mirror.record_fetch_failure(writer, wishes, error=text, now=self.clock())
+                )
         finally:
             self.running.pop(repository_id, None)
             self.wanted.set()
