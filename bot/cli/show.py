@@ -13,8 +13,10 @@ from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
 from bot.cli.context import operate, read, settings
 from bot.engine.clock import now
-from bot.pipeline.derive import limits_of
+from bot.pipeline import selection
+from bot.pipeline.derive import Sources, limits_of
 from bot.pipeline.explain import StoredExplainSource
+from bot.pipeline.history import HistoryCache
 from bot.store import Reader
 
 Command = Callable[..., Any]
@@ -202,20 +204,57 @@ def _delivery(number: int, reader: Reader) -> deliveries.DeliveryShown | None:
 @click.command("paths")
 @click.argument("service")
 @click.option("--repo", "repository", metavar="R", help="Only this repository.")
+@click.option("--range", "revisions", metavar="A..B", help="Every commit between two branches, tags or shas, and why it counts or not.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def paths_command(service: str, repository: str | None, as_json: bool) -> None:
-    """What a service's patterns are in each repository, where they come from, and what is odd about them."""
+def paths_command(service: str, repository: str | None, revisions: str | None, as_json: bool) -> None:
+    """What a service's patterns are, how much they select, and with --range which commits and why not the others."""
     found = read(lambda reader: paths.find_paths(reader, service))
     if found is None:
         raise click.ClickException(f"nobody deployed or defined a service {service!r}")
+    mine = [one for one in found.repositories if repository in (None, one.repository)]
+    if not mine:
+        raise click.ClickException(f"{service} has no repository {repository!r}")
+    sources = Sources(HistoryCache())
+    if revisions is not None:
+        if len(mine) > 1:
+            raise click.UsageError(f"name one with --repo: {', '.join(one.repository for one in mine)}")
+        _print_range(service, mine[0].repository, revisions, sources, as_json=as_json)
+        return
     if as_json:
         click.echo(dumps(found))
         return
-    for one in found.repositories:
-        if repository is None or one.repository == repository:
-            click.echo(f"{one.repository}: {', '.join(one.patterns)}  ({one.origin})")
-            for warning in one.warnings:
-                click.echo(f"  warning: {warning}")
+    for one in mine:
+        click.echo(f"{one.repository}: {', '.join(one.patterns)}  ({one.origin})")
+        selected = read(partial(selection.measure_selection, sources=sources, service=service, repository=one.repository))
+        if selected is not None:
+            click.echo(
+                f"  selects {selected.files:,} of {selected.all_files:,} files, {selected.commits:,} of "
+                f"{selected.all_commits:,} commits"
+            )
+        for warning in one.warnings:
+            click.echo(f"  warning: {warning}")
+
+
+def _print_range(service: str, repository: str, revisions: str, sources: Sources, *, as_json: bool) -> None:
+    try:
+        judged = read(
+            partial(selection.judge_range, sources=sources, service=service, repository=repository, revisions=revisions)
+        )
+    except selection.SelectionError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(dumps(judged))
+        return
+    kept = sum(one.reason is None for one in judged)
+    click.echo(f"{kept} of {len(judged)} commits of {revisions} count for {service}")
+    rows = [[one.sha.hex()[:10], one.reason or "kept", _files(one.files), one.subject] for one in judged]
+    click.echo(to_table(("sha", "verdict", "files", "subject"), rows), nl=False)
+
+
+def _files(files: Sequence[str]) -> str:
+    first = files[0] if files else ""
+    shown = first if len(first) <= 50 else f"…{first[-49:]}"
+    return f"{shown} and {len(files) - 1} more" if len(files) > 1 else shown
 
 
 COMMANDS = (

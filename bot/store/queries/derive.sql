@@ -193,3 +193,7 @@ SELECT sha, subject, body FROM git_commit WHERE repository_id = :repository_id A
 -- name: introduced_shas
 -- The commits that a pull request introduced.
 SELECT sha FROM introduced WHERE repository_id = :repository_id AND number = :number ORDER BY sha
+
+-- name: ref_commit
+-- Where a ref points.
+SELECT sha FROM git_ref WHERE repository_id = :repository_id AND name = :name
