@@ -141,7 +141,14 @@ def test_log_ignores_the_repositorys_own_settings(repo: GitRepo) -> None:
     root = repo.commit("a", files=["x", "sub/y"])
     second = repo.commit("b", files={"x": None, "z": "1\n"})
     repo.close()
+    tree = run_git(repo.path, "rev-parse", f"{second}^{{tree}}").strip()
+    who = "Ann <ann@example.org> 1767600000 +0000"
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n abcd\n -----END PGP SIGNATURE-----"
+    raw = f"tree {tree}\nparent {second}\nauthor {who}\ncommitter {who}\n{signature}\n\nsigned\n".encode()
+    signed = run_git(repo.path, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).strip()
+    run_git(repo.path, "update-ref", "refs/heads/signed", signed)
     plain = entries(repo.path)
+    assert list(plain) == [root, second, signed]
     canary = repo.path / "canary"
     hook = repo.path / "owned.sh"
     hook.write_text(f"#!/bin/sh\ntouch {canary}\n")

@@ -20,7 +20,8 @@ from bot import git
 from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
-from bot.facts.marks import mark_pull_request, mark_series
+from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
+from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, COMPLETE, SHALLOW, path_ids
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.mirror import Fetched
@@ -95,11 +96,12 @@ class _Ingest:
             yield from self._commits(include, exclude, count=not start.exclude)
         changed = [tip for tip in tips if start.refs.get(tip.name) != tip]
         for at in range(0, len(changed), SLICE):
-            self.store.write(partial(self._write_refs, tips=changed[at : at + SLICE]), urgent=False)
+            part = changed[at : at + SLICE]
+            come = {tip.name for tip in part if tip.name not in start.refs}
+            self.store.write(partial(self._write_refs, tips=part, come=come), urgent=False)
             yield
         gone = self._gone(tips, start.refs)
-        renamed = {*gone, *(tip.name for tip in changed if tip.name not in start.refs)}
-        self.store.write(partial(self._finish, gone=gone, renamed=renamed), urgent=False)
+        self.store.write(partial(self._finish, gone=gone), urgent=False)
         self._tell()
         return Ingested(commits=self.done, refs=len(changed) + len(gone))
 
@@ -191,14 +193,15 @@ class _Ingest:
 
     def _row(self, n: int, entry: git.LogEntry) -> Row:
         sha, parents, authored_at, committed_at, author, subject, body, paths = entry
-        if sha in self.boundary:
+        completeness = self._completeness(sha)
+        if completeness == SHALLOW:
             # Git shows a boundary as a root that holds everything; neither is true.
-            completeness, parents, packed = SHALLOW, b"", None
+            parents, packed = b"", None
         else:
             numbers = array("I", sorted(map(self.numbers.__getitem__, paths)))
             if sys.byteorder == "big":
                 numbers.byteswap()
-            completeness, packed = COMPLETE, numbers.tobytes()
+            packed = numbers.tobytes()
         return (
             self.id, n, sha, completeness, parents, authored_at, committed_at, author[:AUTHOR_LIMIT],
             subject[:SUBJECT_LIMIT], body[:BODY_LIMIT], packed,
@@ -211,15 +214,21 @@ class _Ingest:
             series = reader.fetch("series_of_repository", _SeriesAt, name=name)
         elif reader.fetch("some_deployment_of_repository", int, name=name):
             series = reader.fetch_in("deployments_of_commits", _SeriesAt, shas, name=name)
-        if reader.fetch("some_pull_request", int, repository_id=self.id):
+        if grown:
+            numbers = reader.fetch("pull_requests_of", int, repository_id=self.id)
+        elif reader.fetch("some_pull_request", int, repository_id=self.id):
             for query in ("pull_requests_merged_by", "pull_requests_squashed_to", "pull_requests_with_head"):
                 numbers += reader.fetch_in(query, int, shas, repository_id=self.id)
+            numbers += waiting_for(reader, self.id, shas)
         return _Affected(series, numbers)
 
     # Refs and the end -------------------------------------------------------------------------------------------------
 
-    def _write_refs(self, writer: Writer, *, tips: Sequence[git.RefTip]) -> None:
+    def _write_refs(self, writer: Writer, *, tips: Sequence[git.RefTip], come: Collection[str]) -> None:
+        # In this transaction: once a ref is in the store nobody asks again whether it moved a path.
+        marked = self._with_moved_paths(writer, come)
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
+        marked.mark(writer, self.id)
 
     def _gone(self, tips: Sequence[git.RefTip], stored: dict[str, git.RefTip]) -> list[str]:
         """Refs to forget: branches that are not there any more. Tags and pull request heads stay: they name what was."""
@@ -229,14 +238,12 @@ class _Ingest:
             if name not in there and (name == "HEAD" or name.startswith(("refs/heads/", "refs/remotes/")))
         )
 
-    def _finish(self, writer: Writer, *, gone: Sequence[str], renamed: Collection[str]) -> None:
-        """The last transaction: everything that was asked for is there. `renamed`: refs that came or went."""
+    def _finish(self, writer: Writer, *, gone: Sequence[str]) -> None:
+        """The last transaction: everything that was asked for is there."""
         began_at, name = self.fetched.began_at, self.repository.name
-        waiting = []
-        if self._moves_paths(writer, renamed):
-            waiting = writer.fetch("series_of_repository", _SeriesAt, name=name)
-        elif self.fetched.full:
-            waiting = writer.fetch("series_missing_commits", _SeriesAt, name=name, began_at=began_at)
+        waiting = self._with_moved_paths(writer, gone).series
+        if self.fetched.full:
+            waiting = waiting + writer.fetch("series_missing_commits", _SeriesAt, name=name, began_at=began_at)
         writer.execute_many("delete_git_ref", [{"repository_id": self.id, "name": ref} for ref in gone])
         if self.fetched.full:
             branch = self.fetched.default_branch
@@ -245,6 +252,13 @@ class _Ingest:
         for wish in self.fetched.wishes:
             writer.execute("delete_fetch", repository_id=wish.repository_id, ref=wish.ref, version=wish.version)
         _Affected(waiting, []).mark(writer, self.id)
+        # What another worker derives now may have read an earlier sync's instant, refs or commits.
+        outdate_pending(writer)
+
+    def _with_moved_paths(self, reader: Reader, refs: Collection[str]) -> "_Affected":
+        """Who is to derive again when these refs come or go."""
+        moved = self._moves_paths(reader, refs)
+        return _Affected(reader.fetch("series_of_repository", _SeriesAt, name=self.repository.name) if moved else [], [])
 
     def _moves_paths(self, reader: Reader, refs: Collection[str]) -> bool:
         """Whether one of the refs may decide where in a definition's link the ref ends and the path begins."""

@@ -324,8 +324,9 @@ def test_a_full_sync_asks_again_for_what_it_did_not_bring(room: Room, repo: GitR
     for deployment, reason in [(early, "predecessor_commit_unknown"), (late, "commit_unknown"), (fine, "first_deployment")]:
         row = (deployment, None, reason, "[]", "{}", 0, 0, 0, None, None, None, None)
         room.store.write(lambda writer, row=row: writer.write_many("change_set", [row]))
-    room.ingest("refs/heads/main")
     room.take_marks()
+    room.ingest("refs/heads/main")
+    assert room.take_marks() == [("changes", '["api", "prod"]', 700)], "only what arrived"
     assert room.rows("repository")[0][-2:] == (None, None), "a narrow fetch is no sync"
 
     room.ingest()
