@@ -40,17 +40,19 @@ def sparkline(values: Sequence[float | None], *, label: str, width: int = 132, h
 
 
 def columns(values: Sequence[float | None], names: Sequence[str], shown: Sequence[str], *, label: str) -> Markup:
-    """A column per bucket with its value as title, and the first, middle and last bucket's names below."""
+    """A column per bucket with its value as title, the greatest one's height labelled, and three buckets' names below."""
     known = [value for value in values if value is not None]
     if not known or not max(known):
         return Markup("")
-    width, height, foot = 360, 140, 22
+    width, height, foot, head = 360, 140, 22, 18
     top, step = max(known), width / len(values)
-    body = [Markup('<line class="base" x1="0" x2="{}" y1="{}" y2="{}"/>').format(width, height - foot, height - foot)]
+    line = Markup('<line class="base" x1="0" x2="{}" y1="{}" y2="{}"/>')
+    body = [line.format(width, at, at) for at in (head, height - foot)]
+    body.append(Markup('<text class="peak" x="0" y="{}">{}</text>').format(head - 5, shown[values.index(top)]))
     for at, value in enumerate(values):
         if value is None:
             continue
-        tall = max(2.0 if value else 0.0, (height - foot - 8) * _part(value, top))
+        tall = max(2.0 if value else 0.0, (height - foot - head) * _part(value, top))
         body.append(
             Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="2"><title>{}: {}</title></rect>').format(
                 at * step + step * 0.12, height - foot - tall, step * 0.76, tall, names[at], shown[at]

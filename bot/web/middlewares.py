@@ -1,4 +1,4 @@
-"""What every request goes through: an id, a line in the log, errors as JSON, and headers that keep browsers careful."""
+"""What every request goes through: an id, a line in the log, errors as JSON (as a page for browsers), and headers that keep browsers careful."""
 
 import time
 import uuid
@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.store import StoreError, StoreUnavailableError, StoreValueError
 from bot.web.errors import RETRY_AFTER, HttpError, error_response
 from bot.web.metrics import METRICS
+from bot.web.pages import prefers_page, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ async def identify(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal and every accident as one JSON shape; what went wrong inside stays in the log, under the id."""
+    """Every refusal and every accident as one JSON shape, or as a page for a browser; what went wrong inside stays in the log, under the id."""
     try:
         return await handler(request)
     except HttpError as refused:
@@ -68,6 +69,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         log.exception("request failed")
         error = HttpError(500, "internal", "Something went wrong here; the log knows it under this id.")
     request.app[METRICS].refusals.labels(status=str(error.status), reason=error.title).inc()
+    if prefers_page(request):
+        return refusal(request, error, request_id=request[REQUEST_ID])
     return error_response(request, error, request_id=request[REQUEST_ID])
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,10 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from bot.answers import changes, definitions, deliveries, deployments, metrics, paths, repositories, services
+from bot.answers.deployments import DeploymentShown
 from bot.answers.encode import rfc3339
 from bot.answers.explain import Explanation, explain
 from bot.answers.metrics import Entry
@@ -39,7 +41,7 @@ from bot.web.charts import columns, stacked
 from bot.web.context import CLOCK, EXPLAIN, SETTINGS
 from bot.web.errors import HttpError
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
-from bot.web.views import KINDS, Picture, load_scene, not_counted, picture
+from bot.web.views import KINDS, Picture, load_scene, not_compared, not_counted, picture
 
 _HERE = Path(__file__).parent
 STATIC = {
@@ -83,6 +85,8 @@ def _environment() -> Environment:
         "share": words.share,
         "reason": words.reason,
         "sha": words.sha,
+        "ignored": words.ignored,
+        "absences": words.absences,
         "author": words.author,
         "rfc3339": rfc3339,
         "path": lambda text: quote(str(text), safe=""),
@@ -123,9 +127,28 @@ def page(handler: Handler) -> Handler:
         except HttpError as error:
             if error.status not in (400, 403, 404):
                 raise
-            return _render(request, "error.html", {"status": error.status, "error": error}, status=error.status)
+            return refusal(request, error)
 
     return respond
+
+
+def refusal(request: web.Request, error: HttpError, *, request_id: str = "") -> web.Response:
+    """A refusal as a page; of a parameter also with the way back to the same page without it."""
+    found = error.pointer if error.pointer in request.query else None
+    rest = [pair for pair in parameters(request) if pair[0] != found]
+    again = request.rel_url.raw_path + (f"?{urlencode(rest)}" if rest else "")
+    values = {"status": error.status, "error": error, "parameter": found, "again": again, "request_id": request_id}
+    response = _render(request, "error.html", values, status=error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def prefers_page(request: web.Request) -> bool:
+    """Whether who asks is a browser before a page: it names text/html first, and this is no endpoint of an API."""
+    if request.method not in ("GET", "HEAD") or request.path.startswith(("/api/", "/webhooks/", "/static/")):
+        return False
+    first = request.headers.get("Accept", "").partition(",")[0].partition(";")[0]
+    return first.strip().lower() in ("text/html", "application/xhtml+xml")
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -151,6 +174,7 @@ async def overview(request: web.Request) -> web.Response:
             "first_event": first,
             "window": window,
             "scene": scene,
+            "not_compared": not_compared(scene, first),
             "whole": picture(scene, scene.entries),
             "services": shown[:MOST_SERVICES],
             "more": max(0, len(shown) - MOST_SERVICES),
@@ -184,7 +208,9 @@ async def service(request: web.Request) -> web.Response:
             "service": found,
             "window": window,
             "scene": scene,
+            "not_compared": not_compared(scene, first),
             "whole": one,
+            "bar": _bar((name, one.metrics.lead_time.stages[name].mean) for name in STAGES),
             "charts": _charts(one),
             "deployments": deployments.list_deployments(reader, filters, view.page),
             "paths": paths.find_paths(reader, name),
@@ -203,24 +229,26 @@ async def deployment(request: web.Request) -> web.Response:
     asked(lambda: Form(parameters(request), known=()))
     id, source = from_path(request, "id"), request.app[EXPLAIN]
 
-    def work(reader: Reader) -> Explanation:
+    def work(reader: Reader) -> tuple[Explanation, dict[str, DeploymentShown | None]]:
         found = explain(reader, source, id)
         if found is None:
             raise not_found()
         limit_to_services(request, found.deployment.service)
-        return found
+        others = {one for evidence in found.evidence for one in (evidence.deployment, evidence.target)}
+        if found.deployment.remediation is not None:
+            others.add(found.deployment.remediation.id)
+        return found, {other: deployments.find_deployment(reader, other) for other in sorted(others - {id})}
 
-    found = await read(request, work)
+    found, others = await read(request, work)
     stages = _stages(found.changes)
-    parts = [(words.STAGE_NAMES[name], mean, words.duration(mean)) for name, mean, *_ in stages]
-    told = ", ".join(f"{title} {shown}" for title, _, shown in parts)
     values = {
+        "others": others,
         "found": found,
         "one": found.deployment,
         "kept": [change for change in found.changes if change.kept],
         "dropped": [change for change in found.changes if not change.kept],
         "stage_rows": stages,
-        "bar": stacked(parts, label=f"Mean of each stage: {told}"),
+        "bar": _bar((name, mean) for name, mean, *_ in stages),
     }
     return _render(request, "deployment.html", values)
 
@@ -336,7 +364,7 @@ def _render(
         now=now,
         tz=tz,
         at=lambda instant: words.instant(instant, tz),
-        day=lambda instant: words.day(instant, tz),
+        date=lambda instant: words.date(instant, tz),
         ago=lambda instant: words.ago(instant, now),
         **values,
     )
@@ -394,6 +422,13 @@ def _charts(one: Picture) -> list[tuple[str, object]]:
         ("Median change lead time", columns(lead, names, lead_shown, label="Lead time: " + _told(names, lead_shown))),
         ("Failed deployments", columns(failed, names, failed_shown, label="Failed: " + _told(names, failed_shown))),
     ]
+
+
+def _bar(means: Iterable[tuple[str, float | None]]) -> Markup:
+    """The stages' means as one bar."""
+    parts = [(words.STAGE_NAMES[name], mean, words.duration(mean)) for name, mean in means]
+    told = ", ".join(f"{title} {shown}" for title, _, shown in parts)
+    return stacked(parts, label=f"Mean of each stage: {told}")
 
 
 def _told(names: Sequence[str], shown: Sequence[str]) -> str:

@@ -115,6 +115,8 @@ class Card:
     detail: str
     band: str | None
     trend: Markup
+    axis: tuple[str, str, str]
+    """What stands below the trend: its first day, its step, its last day."""
     delta: Delta | None
 
 
@@ -199,6 +201,11 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
         detail=_detail(kind, metrics),
         band=band(kind.band, value, year=DEFAULT_YEAR) if kind.band else None,
         trend=sparkline(values, label=label),
+        axis=(
+            words.day(scene.window.start, scene.question.tz),
+            f"by {scene.question.interval}",
+            words.day(scene.window.end - 1, scene.question.tz),
+        ),
         delta=None if earlier is None or value is None else _delta(kind, value, kind.read(earlier), scene),
     )
 
@@ -224,7 +231,7 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
         case "change_failure_rate":
             return f"{metrics.failure_rate.failed} of {_count(metrics.failure_rate.deployments, 'deployment')}"
         case _:
-            return f"{metrics.rework.count} of {_count(count, 'deployment')}, detected"
+            return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected by rule"
 
 
 def _delta(kind: Kind, value: float, before: float | None, scene: Scene) -> Delta | None:
@@ -261,6 +268,15 @@ def _bucket_name(scene: Scene, bucket: Window) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def not_compared(scene: Scene, first_event: int | None) -> str:
+    """Why nothing is compared with the period before; empty when it is."""
+    if scene.before is not None or first_event is None or scene.window.end - scene.window.start < DAY:
+        return ""
+    days = round((scene.window.end - scene.window.start) / DAY)
+    since = words.date(first_event, scene.question.tz)
+    return f"Not compared with the {_count(days, 'day')} before: they are not known in full; the first event is of {since}."
 
 
 def not_counted(metrics: Metrics) -> list[tuple[int, str, str]]:

@@ -71,6 +71,19 @@ REASONS: Mapping[str, str] = {
 }
 """Every reason of `dora/reasons.py` as a clause."""
 
+IGNORED: Mapping[str, str] = {
+    "unknown_source": "nobody here reads this source",
+    "unknown_event": "an event that is not known here",
+    "other_ref": "neither a branch nor a tag",
+    "merge_queue_branch": "a branch of the merge queue, gone in a moment",
+    "no_action": "a change of something that is not used here",
+    "unknown_action": "an action that is not known here",
+    "own_approval": "an approval of one's own merge request",
+    "review_neither_approved_nor_dismissed": "a review that neither approves nor is dismissed",
+    "review_not_submitted": "a review that is not submitted",
+}
+"""Why a delivery was ignored."""
+
 FLAGS: Mapping[str, str] = {
     "reinstated": "It restores what a rollback had replaced, so it is no rollback itself.",
     "moved_backwards": "It went back to an older commit that was never deployed here.",
@@ -80,6 +93,23 @@ FLAGS: Mapping[str, str] = {
 def reason(slug: str) -> str:
     """A reason as a clause; an unknown one as it is."""
     return REASONS.get(slug, slug.replace("_", " "))
+
+
+def ignored(slug: str) -> str:
+    """Why a delivery was ignored, as a clause; an unknown reason as it is."""
+    for kind in ("event_", "action_"):
+        if slug.startswith(kind) and slug not in IGNORED:
+            return f"the {kind[:-1]} {slug.removeprefix(kind)} is not used here"
+    return IGNORED.get(slug, slug)
+
+
+def absences(absent: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(stages, why they are absent), one for each reason; stages in their order."""
+    found: dict[str, list[str]] = {}
+    for name, title in STAGE_COLUMNS.items():
+        if name in absent:
+            found.setdefault(absent[name], []).append(title)
+    return [(", ".join(titles), reason(slug)) for slug, titles in found.items()]
 
 
 def duration(value: Duration | float | None) -> str:
@@ -131,11 +161,19 @@ def day(at: Instant, tz: tzinfo) -> str:
     return _local(at, tz).strftime("%d %b").lstrip("0")
 
 
+def date(at: Instant, tz: tzinfo) -> str:
+    """A day with its month and year."""
+    return _local(at, tz).strftime("%d %b %Y").lstrip("0")
+
+
 def ago(at: Instant | None, now: Instant) -> str:
-    """How long ago, roughly."""
+    """How long ago, in one unit."""
     if at is None:
         return "never"
-    return "just now" if now - at < MINUTE else f"{duration(now - at)} ago"
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if number := max(0, now - at) // unit:
+            return f"{number:,}{_FIXED}{name}{'' if number == 1 else 's'}{_FIXED}ago"
+    return "just now"
 
 
 def author(name: str | None) -> str:
