@@ -116,6 +116,7 @@ def _cancel_on(number: signal.Signals) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rollforward demo",
+        allow_abbrev=False,
         description="Play a sample organisation: build its repositories, send what its forges and CI would send, compare the "
         "answers with docs/demo.md. Without --url it starts a server of its own (PORT, default 8080) and leaves it open; "
         "DEMO_EXIT=1 ends after the check.",

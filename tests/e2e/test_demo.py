@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import aiohttp
@@ -88,6 +89,37 @@ async def test_withheld_heads_change_exactly_the_squashes(store_url: str, tmp_pa
     assert kept == squashes(load_table()) - {("P7", "s5")}
 
 
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_stays_until_it_is_stopped_and_leaves_nobody_behind(tmp_path: Path, signal_number: signal.Signals) -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.demo", "--data", str(tmp_path / "demo"), cwd=tmp_path,
+        env=os.environ | {"PORT": str(port)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(120):
+        while b"The dashboard" not in (line := await process.stdout.readline()):
+            assert line, "the demo ended by itself"
+        assert f"http://127.0.0.1:{port}/".encode() in line
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/healthz") as response:
+            assert response.status == 200
+        process.send_signal(signal_number)
+        assert await process.wait() == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert environments_with(f"DATA_DIR={tmp_path / 'demo' / 'server'}") == []
+
+
+def environments_with(note: str) -> list[Path]:
+    """Processes that still live with that in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if note.encode() in path.read_bytes():
+                found.append(path)
+    return found
+
+
 async def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environment = {"PORT": str(taken.getsockname()[1]), "DEMO_EXIT": "1"}
@@ -139,7 +171,7 @@ def difference(before: set[str], after: set[str]) -> str:
 
 
 def forget_what_was_derived(store_url: str) -> None:
-    statements = [f"DELETE FROM {table}" for table in DERIVED]  # noqa: S608 - our own names
+    statements = [f"DELETE FROM {table}" for table in DERIVED]
     if store_url.startswith("sqlite:"):
         with sqlite3.connect(store_url.removeprefix("sqlite:///")) as sqlite:
             for statement in statements:
