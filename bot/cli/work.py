@@ -1,6 +1,7 @@
 """Commands that change something: `sync`, `backfill`, `rebuild`, `keys`, `deliveries replay` (see show.py for its siblings)."""
 
 import json
+from pathlib import Path
 
 import click
 
@@ -21,7 +22,9 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
     """
     if name and len(repositories) > 1:
         raise click.UsageError("--as names one repository; give them one at a time.")
-    result = operate("sync", remotes=list(repositories), name=name)
+    # The server that does it may run in another folder.
+    places = [str(Path(place).resolve()) if Path(place).is_dir() else place for place in repositories]
+    result = operate("sync", remotes=places, name=name)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
