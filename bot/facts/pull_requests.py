@@ -1,11 +1,17 @@
 """Record what events say of a pull request, and mark what that may change."""
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from bot.dora.commits import Sha
 from bot.dora.events import PullRequestSeen
 from bot.dora.pull_request_records import PullRequestRecord, from_row, merged_record, to_row
+from bot.dora.pull_requests import PullRequest
 from bot.facts.marks import mark_pull_request, outdate_pending
 from bot.store import Reader, Writer
+
+_ABBREVIATED = re.compile("[0-9a-f]{7,64}")
 
 
 def find_pull_request(reader: Reader, repository_id: int, number: int) -> PullRequestRecord | None:
@@ -25,7 +31,8 @@ def load_pull_requests(reader: Reader, repository_id: int, numbers: Sequence[int
 
 
 def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen]) -> None:
-    """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it."""
+    """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it
+    and fast-forwards that may begin where it ended."""
     number = sightings[0].pull_request.number
     writer.lock("pull_request", repository_id, number)
     known = record = find_pull_request(writer, repository_id, number)
@@ -36,9 +43,67 @@ def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
     outdate_pending(writer)
     told = record.pull_request
-    pointing = writer.fetch(
-        "flags_pointing", int, repository_id=repository_id, number=number, value=f'Revert "{told.title}"',
-        merge_sha=told.merge_sha, squash_sha=told.squash_sha,
-    )
-    for other in (number, *pointing):
+    others = {number, *pointing_to(writer, repository_id, told)}
+    before = None if known is None else known.pull_request
+    if before is None or _base_of(before) != _base_of(told):
+        for one in (told, before):
+            others.update(built_upon(writer, repository_id, one))
+    for other in sorted(others):
         mark_pull_request(writer, repository_id=repository_id, number=other)
+
+
+class _Pointing(NamedTuple):
+    number: int
+    field: str
+    value: str
+    target: int | None
+    target_sha: Sha | None
+
+
+def pointing_to(reader: Reader, repository_id: int, told: PullRequest) -> set[int]:
+    """The reverts that this pull request's texts, merge or commits may decide: those that point to it, and to those in turn."""
+    rows = reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
+    merged_as = {sha for sha in (told.merge_sha, told.squash_sha) if sha is not None}
+    found = {row.number for row in rows if row.target_sha in merged_as or _may_name(row, told)}
+    found |= {row.number for row in rows if row.target == told.number}
+    left = list(found)
+    while left:
+        here = left.pop()
+        further = {row.number for row in rows if row.target == here} - found
+        found |= further
+        left.extend(further)
+    return found - {told.number}
+
+
+def waiting_for(reader: Reader, repository_id: int, shas: Sequence[Sha]) -> list[int]:
+    """The reverts that name one of these commits and did not find it."""
+    named = {
+        row.number: _ABBREVIATED.findall(row.value.lower())
+        for row in reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
+        if row.target is None and row.target_sha is None
+    }
+    if not any(named.values()):
+        return []
+    come = [sha.hex() for sha in shas]
+    return [number for number, prefixes in sorted(named.items()) if any(one.startswith(tuple(prefixes)) for one in come)]
+
+
+def _may_name(row: _Pointing, told: PullRequest) -> bool:
+    """Of a title the latest counts, so another one of that title may be it; what points nowhere may have waited for this one."""
+    if row.field != "pr_title" and row.target is not None:
+        return False
+    return str(told.number) in row.value or (told.title != "" and told.title in row.value)
+
+
+def _base_of(told: PullRequest) -> tuple[object, ...]:
+    return told.base_ref, told.merge_sha, told.merged_at
+
+
+def built_upon(reader: Reader, repository_id: int, told: PullRequest | None) -> list[int]:
+    """Later fast-forwards into the same branch, which may begin where this one ended."""
+    if told is None or told.merged_at is None:
+        return []
+    return reader.fetch(
+        "fast_forwards_after", int, repository_id=repository_id, merged_at=told.merged_at, number=told.number,
+        base_ref=told.base_ref,
+    )

@@ -11,9 +11,10 @@ from bot.dora.landing import introduced
 from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
+from bot.dora.reverts import links_of, subject_of
 from bot.facts.fetches import want_fetch
 from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
-from bot.facts.pull_requests import find_pull_request
+from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
 from bot.pipeline.derive.origins import StoredOrigins
@@ -33,8 +34,8 @@ class Derived:
     classification_of: tuple[tuple[Series, Instant], ...]
     repository_id: int
     introduced_changed: bool
-    built_upon: tuple[int, ...]
-    """Later fast-forwards, which may begin where this one ended."""
+    others: tuple[int, ...]
+    """Pull requests to derive again: later fast-forwards, which may begin where this one ended, and reverts that point to it."""
     head_ref: str | None
 
 
@@ -57,14 +58,23 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     )
     touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced)}  # type: ignore[arg-type]
     carrying = _carrying(reader, repository_id, touched)
-    redo = carrying if introduced_edits or landing_edits else ()
+    redo = carrying
+    if introduced_edits:
+        redo = _carrying(reader, repository_id, touched | _shared(reader, repository_id, touched))
+    elif not landing_edits:
+        redo = ()
+    others: set[int] = set()
+    if pull_request is not None and introduced_edits:
+        others.update(pointing_to(reader, repository_id, pull_request))
+    if landing_edits:
+        others.update(built_upon(reader, repository_id, pull_request))
     return Derived(
         edits=(*introduced_edits, *landing_edits, *flag_edits),
         changes_of=redo,
         classification_of=carrying,
         repository_id=repository_id,
         introduced_changed=bool(introduced_edits or landing_edits),
-        built_upon=_built_upon(reader, repository_id, pull_request) if landing_edits else (),
+        others=tuple(sorted(others)),
         head_ref=_missing_head(repository, pull_request, found),
     )
 
@@ -79,7 +89,7 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
         # Tells those who keep a repository's introductions in memory to read them again.
         writer.allocate(f"introduced:{derived.repository_id}", 1)
         outdate_pending(writer)
-    for number in derived.built_upon:
+    for number in derived.others:
         mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
         want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
@@ -95,15 +105,14 @@ def _bases(reader: Reader, repository_id: int, pull_request: PullRequest) -> lis
     )
 
 
-def _built_upon(reader: Reader, repository_id: int, pull_request: PullRequest | None) -> tuple[int, ...]:
-    if pull_request is None or pull_request.merged_at is None:
-        return ()
-    return tuple(
-        reader.fetch(
-            "fast_forwards_after", int, repository_id=repository_id, merged_at=pull_request.merged_at,
-            number=pull_request.number,
-        )
-    )
+def _shared(reader: Reader, repository_id: int, shas: set[bytes]) -> set[bytes]:
+    """All commits of the pull requests that introduced one of these too: of originals in common the earlier merge takes all."""
+    numbers = set(reader.fetch_in("sharing_introduced", int, sorted(shas), repository_id=repository_id))
+    return {
+        bytes(sha)
+        for number in sorted(numbers)
+        for sha in reader.fetch("introduced_shas", bytes, repository_id=repository_id, number=number)
+    }
 
 
 def _introduced_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:
@@ -135,10 +144,17 @@ def _flag_rows(
         return []
     origins = StoredOrigins(reader, repository, history)
     shas = (*found.commits, *found.originals) if found is not None else ()
-    flag = flag_pull_request(pull_request, origins.messages(shas), sources.rules(reader), origins, shas)
-    if flag is None:
+    messages, rules = origins.messages(shas), sources.rules(reader)
+    flag = flag_pull_request(pull_request, messages, rules, origins, shas)
+    if flag is not None:
+        return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]
+    subject = subject_of(pull_request, messages, shas)
+    link = next((link for rule in rules.linked for link in links_of(subject, rule, rules, origins)), None)
+    if link is None:
         return []
-    return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]
+    # A re-land today may be a revert tomorrow, by what becomes of what it points to: without a row nobody would ask again.
+    number, sha = (None, None) if link.original is None else (link.original.number, link.original.sha)
+    return [(repository.id, pull_request.number, "", link.hit.rule.field, link.hit.seen, number, sha)]
 
 
 def _carrying(reader: Reader, repository_id: int, shas: set[bytes]) -> tuple[tuple[Series, Instant], ...]:

@@ -138,7 +138,7 @@ SELECT p.repository_id, r.name, p.number, p.title, p.author, p.state, p.head_ref
 FROM pull_request p
 JOIN repository r ON r.id = p.repository_id
 LEFT JOIN landing l ON l.repository_id = p.repository_id AND l.number = p.number
-LEFT JOIN pull_request_flag f ON f.repository_id = p.repository_id AND f.number = p.number
+LEFT JOIN pull_request_flag f ON f.repository_id = p.repository_id AND f.number = p.number AND f.rule <> ''
 WHERE p.updated_at >= :from_at AND p.updated_at < :to_at
     AND (:repository = '' OR r.name = :repository)
     AND (p.updated_at < :before_at

@@ -176,15 +176,18 @@ WHERE repository_id = :repository_id AND base_ref = :base_ref AND merge_sha IS N
     AND (merged_at < :merged_at OR (merged_at = :merged_at AND number < :number))
 
 -- name: fast_forwards_after
--- Later pull requests that may have begun where this one ended.
-SELECT number FROM landing WHERE repository_id = :repository_id AND kind = 'fast_forward' AND number <> :number
-    AND merged_at >= :merged_at
+-- Later pull requests into the same branch that may have begun where this one ended.
+SELECT l.number FROM landing l JOIN pull_request p ON p.repository_id = l.repository_id AND p.number = l.number
+WHERE l.repository_id = :repository_id AND l.kind = 'fast_forward' AND l.number <> :number AND l.merged_at >= :merged_at
+    AND p.base_ref = :base_ref
 
--- name: flags_pointing
--- Flagged pull requests that point to this one, to its commit, to its title, or to nothing that was known.
-SELECT number FROM pull_request_flag WHERE repository_id = :repository_id AND number <> :number
-    AND (target = :number OR value = :value OR target_sha = :merge_sha OR target_sha = :squash_sha
-        OR (target IS NULL AND target_sha IS NULL))
+-- name: pointing_flags
+-- What pull requests point to, or seem to: the flagged ones, and those that look like reverts and are none (rule '').
+SELECT number, field, value, target, target_sha FROM pull_request_flag WHERE repository_id = :repository_id
+
+-- name: sharing_introduced
+-- The pull requests that introduced these commits.
+SELECT number FROM introduced WHERE repository_id = :repository_id AND sha IN (:keys)
 
 -- name: commit_messages
 -- What rules read of commits.

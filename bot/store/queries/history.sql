@@ -51,6 +51,10 @@ SELECT 1 FROM git_commit WHERE repository_id = :repository_id AND completeness >
 -- Whether a repository has pull requests.
 SELECT 1 FROM pull_request WHERE repository_id = :repository_id LIMIT 1
 
+-- name: pull_requests_of
+-- All merged pull requests of a repository.
+SELECT number FROM pull_request WHERE repository_id = :repository_id AND merged_at IS NOT NULL ORDER BY number
+
 -- name: deployments_of_commits
 -- Who deployed these commits.
 SELECT service, env, finished_at FROM deployment WHERE repository = :name AND commit_sha IN (:keys)
