@@ -111,7 +111,7 @@ def test_the_shallow_boundary_is_known(repo: GitRepo, tmp_path: Path) -> None:
 
 
 def test_git_is_called_in_one_place() -> None:
-    root = Path(__file__).parents[1] / "bot"
+    root = Path(__file__).parents[2] / "bot"
     callers = {
         path.relative_to(root).parts[0]
         for path in root.rglob("*.py")
