@@ -32,7 +32,7 @@ DEADLINE = 240.0
 MOST_BYTES = 300_000
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
 <include>/etc/fonts/fonts.conf</include>
-<match target="pattern"><test name="family"><string>system-ui</string></test>
+<match target="pattern"><test name="family"><string>sans</string><string>sans-serif</string><string>system-ui</string></test>
 <edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match></fontconfig>
 """
 """A bare machine has no typeface of its own for `system-ui`, desktops have; without Inter the pages take what there is."""

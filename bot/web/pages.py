@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "reason": words.reason,
         "sha": words.sha,
         "ignored": words.ignored,
+        "shortened": words.shortened,
         "absences": words.absences,
         "author": words.author,
         "rfc3339": rfc3339,
@@ -234,7 +235,7 @@ async def deployment(request: web.Request) -> web.Response:
         if found is None:
             raise not_found()
         limit_to_services(request, found.deployment.service)
-        others = {one for evidence in found.evidence for one in (evidence.deployment, evidence.target)}
+        others = {one for part in found.evidence for one in (part.deployment, part.target, part.original) if one}
         if found.deployment.remediation is not None:
             others.add(found.deployment.remediation.id)
         return found, {other: deployments.find_deployment(reader, other) for other in sorted(others - {id})}

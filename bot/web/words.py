@@ -176,6 +176,11 @@ def ago(at: Instant | None, now: Instant) -> str:
     return "just now"
 
 
+def shortened(text: str) -> str:
+    """A whole sha as its first digits, any other text as it is."""
+    return text[:10] if len(text) == 40 and not text.strip("0123456789abcdef") else text
+
+
 def author(name: str | None) -> str:
     """The name without the mail address."""
     return (name or "").partition(" <")[0] or NOTHING
