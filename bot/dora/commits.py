@@ -205,24 +205,28 @@ class CommitGraph:
         if known is not None:
             return known
         only: tuple[list[int], list[int]] = ([], [])
-        side = {a: _A, b: _B} if a != b else {}
-        heap = sorted(-at for at in side)
-        parents, apart = self._parents, len(side)
-        while apart:
-            at = -heappop(heap)
-            mine = side.pop(at)
+        top, parents = max(a, b), self._parents
+        # Which side reaches a commit, by index: children stand above their parents, so one pass downwards is enough.
+        side = bytearray(top + 1)
+        side[a], side[b] = _A, _B
+        apart = 2 if a != b else 0
+        for at in range(top, -1, -1) if apart else ():
+            mine = side[at]
+            if not mine:
+                continue
             if mine != _BOTH:
                 only[mine - 1].append(at)
                 apart -= 1
             for parent in parents[at]:
-                theirs = side.get(parent)
-                if theirs is None:
+                theirs = side[parent]
+                if not theirs:
                     side[parent] = mine
-                    heappush(heap, -parent)
                     apart += mine != _BOTH
                 elif theirs != mine and theirs != _BOTH:
                     side[parent] = _BOTH
                     apart -= 1
+            if not apart:
+                break
         found = (tuple(only[0]), tuple(only[1]))
         return self._compared.put((a, b), found, weight=8 + len(found[0]) + len(found[1]))
 

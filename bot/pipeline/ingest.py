@@ -27,8 +27,6 @@ from bot.facts.repositories import RepositoryRow
 from bot.pipeline.mirror import Fetched
 from bot.store import Reader, Row, Store, Writer
 
-SLICE = 500
-"""Rows per transaction: short enough that the intake never waits long behind one."""
 REMEMBERED_PATHS = 200_000
 SUBJECT_LIMIT, AUTHOR_LIMIT = 4_000, 500
 
@@ -95,8 +93,8 @@ class _Ingest:
             exclude = git.existing_commits(self.path, start.exclude) if seen else []
             yield from self._commits(include, exclude, count=not start.exclude)
         changed = [tip for tip in tips if start.refs.get(tip.name) != tip]
-        for at in range(0, len(changed), SLICE):
-            part = changed[at : at + SLICE]
+        for at in range(0, len(changed), self.store.slice_rows):
+            part = changed[at : at + self.store.slice_rows]
             come = {tip.name for tip in part if tip.name not in start.refs}
             self.store.write(partial(self._write_refs, tips=part, come=come), urgent=False)
             yield
@@ -134,7 +132,7 @@ class _Ingest:
             for entry in git.log(self.path, include=include, exclude=exclude):
                 fresh.update(path for path in entry.paths if path not in numbers)
                 entries.append(entry)
-                if len(entries) + len(fresh) >= SLICE:
+                if len(entries) + len(fresh) >= self.store.slice_rows:
                     yield from self._slice(entries, fresh)
                     self._tell(counting)
                     entries, fresh = [], set()
@@ -147,9 +145,9 @@ class _Ingest:
     def _slice(self, entries: Sequence[git.LogEntry], fresh: set[bytes]) -> Iterator[None]:
         """One transaction; a commit that brings very many new paths has them numbered before it."""
         paths = sorted(fresh)
-        while len(paths) > SLICE:
-            self.store.write(partial(self._number, paths=paths[:SLICE]), urgent=False)
-            paths = paths[SLICE:]
+        while len(paths) > self.store.slice_rows:
+            self.store.write(partial(self._number, paths=paths[:self.store.slice_rows]), urgent=False)
+            paths = paths[self.store.slice_rows:]
             yield
         self.done += self.store.write(partial(self._write, entries=entries, paths=paths), urgent=False)
         yield

@@ -121,6 +121,8 @@ class Store(Protocol):
     """An open store. The synchronous verbs block; the `async` twins do not block the event loop."""
 
     dialect: Literal["sqlite", "postgres"]
+    slice_rows: int
+    """Rows of bulk work per transaction: few where others wait for the same writer, many where nobody does."""
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Run `work` over one snapshot."""

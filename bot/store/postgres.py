@@ -31,7 +31,7 @@ from bot.store.postgres_connection import (
     translate,
 )
 from bot.store.postgres_threads import AppendingThread, Health, ListeningThread
-from bot.store.receiving import ANSWER, PATIENCE, append_in_loop
+from bot.store.receiving import ANSWER, PATIENCE, SLICE_SERVING, append_in_loop
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class PostgresStore:
     """A PostgreSQL database; other processes may use it too."""
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
+    slice_rows = SLICE_SERVING
 
     def __init__(self, url: str, *, queries: Mapping[str, Query] | None = None) -> None:
         self._url = url

@@ -9,6 +9,8 @@ from functools import partial
 
 from bot.store import Appended, Receipt, StoreError, StoreUnavailableError
 
+SLICE_SERVING, SLICE_ALONE = 500, 5_000
+"""`Store.slice_rows`: what a receiver does not feel; what keeps a writer busy that nobody waits for."""
 GROUP = 256
 """Receipts committed together at most."""
 GROUP_BYTES = 32 * 1024 * 1024

@@ -10,6 +10,7 @@ from bot.store.batch import Batch, RecordingWriter, Sequences
 from bot.store.bell import Bell, run_acts
 from bot.store.named import Query, load_queries
 from bot.store.opening import sqlite_path
+from bot.store.receiving import SLICE_SERVING
 from bot.store.sqlite_connection import ReaderPool
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ class RemoteStore:
     `write` runs one work at a time per thread that calls it; `wait` and `notify` reach this process only."""
 
     dialect: Literal["sqlite", "postgres"] = "sqlite"
+    slice_rows = SLICE_SERVING
 
     def __init__(
         self, url: str, *, submit: Callable[[Batch, bool], None] = refuse, queries: Mapping[str, Query] | None = None

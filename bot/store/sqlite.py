@@ -16,7 +16,7 @@ from bot.store.batch import Batch
 from bot.store.bell import Bell
 from bot.store.migrating import create_database, migrate_sqlite
 from bot.store.named import Query, load_queries
-from bot.store.receiving import ANSWER, append_in_loop
+from bot.store.receiving import ANSWER, SLICE_ALONE, SLICE_SERVING, append_in_loop
 from bot.store.sqlite_connection import READERS, ReaderPool
 from bot.store.sqlite_writing import WriterThread
 
@@ -43,6 +43,7 @@ class SqliteStore:
         self._bell = Bell()
         self._readers = ReaderPool(path, known)
         self._writer = WriterThread(path, known, serving=serving)
+        self.slice_rows = SLICE_SERVING if serving else SLICE_ALONE
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         if serving and sqlite3.sqlite_version_info < _FIXED:
             # two connections that write and checkpoint at once can lose a log there; this store has one that does both

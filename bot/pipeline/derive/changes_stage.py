@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from bot.dora.changes import CarriedCommit, DeploymentChanges, Limits, derive_changes
@@ -12,6 +13,7 @@ from bot.dora.deployments import Deployment, Series, series_order
 from bot.dora.instants import Duration, Instant
 from bot.dora.lead_time import ChangeLeadTime, commit_instant, lead_time
 from bot.dora.pull_requests import PullRequest
+from bot.dora.reasons import Dropped
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.difference import CHANGE, CHANGE_SET, Edit, difference
 from bot.pipeline.derive.sources import SeriesRepository, Sources
@@ -135,18 +137,27 @@ def _change_row(deployment_id: str, position: int, repository_id: int, change: C
 
 
 def _set_row(result: DeploymentChanges, repository: SeriesRepository | None, times: Sequence[Duration]) -> Row:
-    flags = set(result.flags)
+    flags = result.flags
     if repository is not None and repository.patterns.flag:
-        flags.add(repository.patterns.flag)
+        flags = (*flags, repository.patterns.flag)
     ordered = sorted(times)
     mean = _rounded(sum(ordered), len(ordered)) if ordered else None
     middle = _rounded(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2], 2) if ordered else None
     return (
-        result.deployment_id, result.predecessor, result.not_computed, json.dumps(sorted(flags)),
-        json.dumps({reason.value: count for reason, count in sorted(result.dropped.items()) if count}),
+        result.deployment_id, result.predecessor, result.not_computed, _flags(flags), _counts(tuple(result.dropped.items())),
         len(result.changes), sum(change.redeployed for change in result.changes), len(times), mean, middle,
         ordered[0] if ordered else None, ordered[-1] if ordered else None,
     )
+
+
+@lru_cache(1_000)
+def _flags(flags: tuple[str, ...]) -> str:
+    return json.dumps(sorted(set(flags)))
+
+
+@lru_cache(10_000)
+def _counts(dropped: tuple[tuple[Dropped, int], ...]) -> str:
+    return json.dumps({reason.value: count for reason, count in sorted(dropped) if count})
 
 
 def _rounded(total: int, count: int) -> int:

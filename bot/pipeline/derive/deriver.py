@@ -72,7 +72,7 @@ class Deriver:
     def derive(self, mark: Mark) -> None:
         """Derive one mark; given up silently when it changed meanwhile (it is still there, and comes again)."""
         result = self.store.read(partial(self._compute, mark))
-        for part in slices(result.edits):
+        for part in slices(result.edits, rows=self.store.slice_rows):
             if not self.store.write(partial(_write, result.mark, part), urgent=len(part) < 50):
                 return
         self.store.write(partial(_finish, result))
@@ -122,8 +122,9 @@ def _write(mark: Mark, edits: Sequence[Edit], writer: Writer) -> bool:
 def _finish(result: Result, writer: Writer) -> None:
     if not _holds(writer, result.mark):
         return
-    result.follow(writer)
+    # First: what follows may outdate all marks that are there.
     writer.execute("delete_mark", stage=result.mark.stage, key=result.mark.key, version=result.mark.version)
+    result.follow(writer)
 
 
 def _holds(writer: Writer, mark: Mark) -> bool:

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from bot.store import Row, Value, Writer
 
-SLICE = 400
-"""Rows per transaction: short enough that the intake does not feel them."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedTable:
@@ -46,10 +43,10 @@ def difference(table: DerivedTable, old: Iterable[Row], new: Iterable[Row]) -> l
     return gone + come
 
 
-def slices(edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+def slices(edits: Sequence[Edit], *, rows: int) -> Iterator[Sequence[Edit]]:
     """The edits in transactions' worth."""
-    for start in range(0, len(edits), SLICE):
-        yield edits[start : start + SLICE]
+    for start in range(0, len(edits), rows):
+        yield edits[start : start + rows]
 
 
 def apply(writer: Writer, edits: Sequence[Edit]) -> None:
