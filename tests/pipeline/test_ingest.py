@@ -146,6 +146,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(
     repo.close()
     untouched = Room(store, store_url, repo.path, name="github.com/acme/whole")
     untouched.ingest()
+    store.slice_rows = 500
     job = room.start()
     for _ in range(stop_after):
         next(job)
