@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import changes, ingest, ranges
+from benchmarks import changes, freshness, ingest, memory, ranges, serving
 from benchmarks.bars import Measured
 from bot.git import git_version
 
@@ -14,6 +14,9 @@ BENCHES: dict[str, Callable[[], Iterator[Measured]]] = {
     "P4": ingest.measure,
     "P6": ranges.measure,
     "P7": changes.measure,
+    "P11": memory.measure,
+    "P12": freshness.measure,
+    "P13": serving.measure,
 }
 """By the first bar each yields."""
 
