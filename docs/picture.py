@@ -26,14 +26,16 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 """Without the networking flags Chromium looks for its maker's hosts at every start."""
-DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
+DESKTOP, PHONE = ViewportSize(width=1280, height=880), ViewportSize(width=390, height=844)
 DEADLINE = 240.0
 """Seconds until the demo must have played and checked itself."""
 MOST_BYTES = 300_000
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
 <include>/etc/fonts/fonts.conf</include>
-<match target="pattern"><test name="family"><string>sans</string><string>sans-serif</string><string>system-ui</string></test>
-<edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match></fontconfig>
+<alias binding="strong"><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
+<alias binding="strong"><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
+<alias binding="strong"><family>sans</family><prefer><family>Inter</family></prefer></alias>
+</fontconfig>
 """
 """A bare machine has no typeface of its own for `system-ui`, desktops have; without Inter the pages take what there is."""
 

@@ -292,6 +292,34 @@ def test_frequencies_are_said_in_the_unit_that_fits(per_day, shown):
     assert words.frequency(per_day) == shown
 
 
+@pytest.mark.parametrize(
+    ("past", "shown"),
+    [(None, "never"), (-HOUR, "just now"), (59 * SECOND, "just now"), (MINUTE, "1 minute ago"), (DAY - 1, "23 hours ago"),
+     (DAY, "1 day ago"), (2 * DAY - 1, "1 day ago"), (1234 * DAY, "1,234 days ago")],
+)  # fmt: skip
+def test_the_past_is_said_in_one_unit(past, shown):
+    assert words.ago(None if past is None else NOW - past, NOW).replace("\u00a0", " ") == shown
+
+
+def test_what_was_ignored_and_what_is_absent_is_said_in_words():
+    assert words.ignored("event_star") == "the event star is not used here"
+    assert words.ignored("action_labeled") == "the action labeled is not used here"
+    assert words.ignored("other_ref") == "neither a branch nor a tag"
+    assert words.ignored("something new") == "something new"
+    absent = {"merge_time": "no_approval", "review_time": "no_approval", "time_to_pr_ready": "commit_after_ready"}
+    assert words.absences(absent) == [
+        ("To PR ready", "committed after the pull request was ready"),
+        ("Review, Merge", "its pull request was merged without an approval"),
+    ]
+    assert [len(words.shortened(text)) for text in ("a" * 40, "g" * 40, "a" * 39)] == [10, 40, 39]
+
+
+async def test_why_nothing_is_compared_is_said(aiohttp_client, store):
+    client = await browse(aiohttp_client, store, organisation(NOW))
+    assert "Not compared with the 90 days before: they are not known in full" in (await load(client, "/", days="90")).words
+    assert "Not compared" not in (await load(client, "/", days="30")).words
+
+
 def test_every_reason_has_its_words():
     for reasons in (NotComputed, Dropped, NoStage, NotRemediation, NoValue):
         assert {str(reason) for reason in reasons} <= set(words.REASONS)
