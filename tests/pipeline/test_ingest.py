@@ -182,8 +182,9 @@ def _links_to(link: Path, target: Path) -> bool:
         return False
 
 
-def test_slices_stay_small(room: Room, repo: GitRepo) -> None:
+def test_slices_stay_small(room: Room, repo: GitRepo, store: Store) -> None:
     """A commit with very many paths does not make a long transaction."""
+    store.slice_rows = 500
     repo.commit("import", files=[f"d{i % 40}/f{i}" for i in range(2_600)])
     for i in range(60):
         repo.commit(f"c{i}", files=[f"d{i}/g{i}"])
