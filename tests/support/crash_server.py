@@ -29,8 +29,10 @@ def _count_effects(writer: Writer, claims: Sequence[intake.Claim]) -> None:
 
 def _counting(writer: Writer, claims: Sequence[intake.Claim], outcomes: Sequence[intake.Outcome], *, now: int) -> None:
     mine = set(writer.fetch_in("lock_due_deliveries", int, [claim.id for claim in claims], now=now))
-    _count_effects(writer, [claim for claim in claims if claim.id in mine])
-    _record(writer, claims, outcomes, now=now)
+    # Only these, whose rows are locked now: one that another worker lets go meanwhile would take effect without being counted.
+    held = [(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True) if claim.id in mine]
+    _count_effects(writer, [claim for claim, _ in held])
+    _record(writer, [claim for claim, _ in held], [outcome for _, outcome in held], now=now)
 
 
 def _split(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], int]) -> None:
