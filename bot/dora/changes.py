@@ -106,7 +106,7 @@ def derive_changes(
     """The changes of each deployment from position `start` on; `deployments` is the whole series, in `series_order`."""
     walk = _SeriesWalk(repositories, limits)
     for position, deployment in enumerate(deployments):
-        result = walk.step(deployment)
+        result = walk.step(deployment, told=position >= start)
         if position >= start:
             yield result
 
@@ -137,6 +137,18 @@ class _Place:
     touching: Sequence[int] | None
     """The commits that pass the path filter, ascending; `None` without a filter."""
 
+    squashed: AbstractSet[int]
+    """The commits that squash merges made."""
+
+    def note(self, matched: AbstractSet[int]) -> None:
+        """Count what `_carry` would count."""
+        graph, introductions = self.view.history.graph, self.view.introductions
+        self.delivered.note(matched)
+        for at in matched & self.squashed:
+            for original in introductions.originals_of(graph.sha(at)):
+                index = graph.index(original)
+                self.delivered.count(original if index is None else index)
+
     def matching(self, span: CommitRange) -> AbstractSet[int]:
         """The commits of a range that pass the path filter."""
         touching = self.touching
@@ -166,8 +178,8 @@ class _SeriesWalk:
         self._places: dict[str, _Place] = {}
         self._ends: _Ends | None = None
 
-    def step(self, deployment: Deployment) -> DeploymentChanges:
-        """The next deployment's changes."""
+    def step(self, deployment: Deployment, *, told: bool = True) -> DeploymentChanges:
+        """The next deployment's changes; untold, only what later ones need to know is noted."""
         self._ends = None
         sha = deployment.commit_sha
         if sha is None or not deployment.repository:
@@ -187,7 +199,11 @@ class _SeriesWalk:
             return DeploymentChanges(deployment.id, found.id, found.reason, flags, {})
         span = view.history.range(found.at, at, max_commits=self._limits.max_commits)
         self._ends = ends = _Ends(view, found.at, at, span, place.matching(span))
-        result = self._carried(deployment, found, place, ends, flags)
+        if told:
+            result = self._carried(deployment, found, place, ends, flags)
+        else:
+            result = DeploymentChanges(deployment.id, found.id, None, flags, {})
+            place.note(ends.matched)
         place.delivered.deliver(at, descends=not span.behind)
         return result
 
@@ -201,6 +217,7 @@ class _SeriesWalk:
             earlier=[] if same is None else same.earlier,
             delivered=Delivered(view.history.graph) if same is None else same.delivered,
             touching=None if view.matcher.everything else sorted(view.history.touching(view.matcher)),
+            squashed={at for at in map(view.history.graph.index, view.introductions.squashed) if at is not None},
         )
         return self._places.setdefault(name, place)
 

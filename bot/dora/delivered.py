@@ -64,3 +64,8 @@ class Delivered:
         if change in self._graph.twinned:
             self._counted_twins.add(self._graph.twin(change))
         return first
+
+    def note(self, changes: AbstractSet[int]) -> None:
+        """Note that all these are counted, when nobody asks which of them for the first time."""
+        self._counted |= changes
+        self._counted_twins.update(map(self._graph.twin, changes & self._graph.twinned))

@@ -1,6 +1,6 @@
 """Which pull request brought a commit to its target branch, and which commits a squash merge replaced."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from bot.dora.commits import Sha
@@ -48,6 +48,11 @@ class Introductions:
     def is_squashed(self, sha: Sha) -> bool:
         """Whether a squash merge made this commit."""
         return sha in self._squashed
+
+    @property
+    def squashed(self) -> Collection[Sha]:
+        """The commits that squash merges made."""
+        return self._squashed.keys()
 
     def originals_of(self, sha: Sha) -> tuple[Sha, ...]:
         """The commits that a squashed one replaced, parents before children, without those of pull requests merged earlier."""

@@ -18,7 +18,7 @@ from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotRemediation
 from bot.dora.reverts import Link, Original, Origins, Subject, links_of, subject_of
 from bot.dora.rules import CompiledRules, matches, speaks
-from bot.dora.series_past import SeriesPast, has_identity
+from bot.dora.series_past import Recall, SeriesPast, has_identity
 
 DeploymentType = Literal["standard", "rollback", "rollforward"]
 ROLLBACK = "rollback"
@@ -97,15 +97,26 @@ class PullRequestFlag:
     target_sha: Sha | None = None
 
 
-def classify(series: Sequence[Carried], rules: CompiledRules, origins: Callable[[str], Origins]) -> list[Classified]:
+def classify(
+    series: Sequence[Carried],
+    rules: CompiledRules,
+    origins: Callable[[str], Origins],
+    *,
+    settled: Collection[str] = (),
+    recall: Recall | None = None,
+) -> list[Classified]:
     """The type and the remediations of every deployment of one series, which is given in its order.
 
-    `origins` gives the lookups of a repository by its RepositoryId's text.
+    `origins` gives the lookups of a repository by its RepositoryId's text. The `settled` deployments (ids) are not asked again and
+    need no changes here; `recall` tells what they carried.
     """
     past = SeriesPast(literal=rules.options.rollback == "literal")
+    if recall is not None:
+        past.recall = recall
     found = []
     for carried in series:
-        found.append(_classify_next(carried, past, rules, origins))
+        if carried.deployment.id not in settled:
+            found.append(_classify_next(carried, past, rules, origins))
         past.add(carried.deployment, [(change.sha, change.original_of, change.number) for change in carried.changes])
     return found
 

@@ -1,11 +1,20 @@
 """What a series deployed so far: which deployment restores which, and which carried what last (semantics §5)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bot.dora.commits import Sha
 from bot.dora.deployments import Deployment
 from bot.dora.reverts import Original
+
+CarriedRow = tuple[str, Sha, Sha | None, int | None]
+"""Deployment, sha, the squashed commit it stands behind, its pull request."""
+Recall = Callable[[str, Original], Iterable[CarriedRow]]
+"""What deployments carried of an original in a repository, for those that were added without their changes."""
+
+
+def _nothing(_: str, __: Original) -> Iterable[CarriedRow]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,8 @@ class SeriesPast:
     """The deployments of a series so far, in its order. `literal` reads rollbacks by the letter."""
 
     literal: bool
+    recall: Recall = _nothing
+    _position: dict[str, int] = field(default_factory=dict)
     _deployments: list[Deployment] = field(default_factory=list)
     _restored: dict[int, int] = field(default_factory=dict)
     """Position of each rollback → position of what it restored."""
@@ -83,6 +94,7 @@ class SeriesPast:
         if rollback is not None and rollback.certain and not rollback.reinstates:
             self._restored[here] = self._latest_same(deployment) or 0
         self._deployments.append(deployment)
+        self._position[deployment.id] = here
         if deployment.commit_sha is not None:
             self._by_sha[deployment.commit_sha] = here
         if deployment.version:
@@ -90,11 +102,15 @@ class SeriesPast:
             if deployment.commit_sha is None:
                 self._by_version_alone[deployment.version] = here
         for sha, original_of, number in carried:
-            self._carried_sha[deployment.repository, sha] = here
-            if original_of is not None:
-                self._carried_sha[deployment.repository, original_of] = here
-            if number is not None:
-                self._carried_number[deployment.repository, number] = here
+            self._note(here, sha, original_of, number)
+
+    def _note(self, here: int, sha: Sha, original_of: Sha | None, number: int | None) -> None:
+        repository = self._deployments[here].repository
+        for key in (sha, original_of):
+            if key is not None:
+                self._carried_sha[repository, key] = max(here, self._carried_sha.get((repository, key), here))
+        if number is not None:
+            self._carried_number[repository, number] = max(here, self._carried_number.get((repository, number), here))
 
     def latest_of_version(self, version: str) -> Deployment | None:
         """The latest deployment of a version."""
@@ -103,6 +119,9 @@ class SeriesPast:
 
     def latest_carrying(self, repository: str, original: Original) -> Deployment | None:
         """The latest deployment that carried an original: the commit itself, else its pull request, else commits of the merge."""
+        for deployment_id, sha, original_of, number in self.recall(repository, original):
+            if deployment_id in self._position:
+                self._note(self._position[deployment_id], sha, original_of, number)
         at = None if original.sha is None else self._carried_sha.get((repository, original.sha))
         if at is None and original.number is not None:
             at = self._carried_number.get((repository, original.number))

@@ -61,10 +61,15 @@ class _Pointing(NamedTuple):
 
 
 def pointing_to(reader: Reader, repository_id: int, told: PullRequest) -> set[int]:
-    """The reverts that this pull request's texts, merge or commits may decide: those that point to it, and to those in turn."""
+    """The reverts that this pull request's texts, merge or commits may decide: those that point to it, and to those in turn.
+
+    It is one of them itself if such a chain leads back to it.
+    """
     rows = reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
     merged_as = {sha for sha in (told.merge_sha, told.squash_sha) if sha is not None}
-    found = {row.number for row in rows if row.target_sha in merged_as or _may_name(row, told)}
+    found = {
+        row.number for row in rows if row.number != told.number and (row.target_sha in merged_as or _may_name(row, told))
+    }
     found |= {row.number for row in rows if row.target == told.number}
     left = list(found)
     while left:
@@ -72,7 +77,7 @@ def pointing_to(reader: Reader, repository_id: int, told: PullRequest) -> set[in
         further = {row.number for row in rows if row.target == here} - found
         found |= further
         left.extend(further)
-    return found - {told.number}
+    return found
 
 
 def waiting_for(reader: Reader, repository_id: int, shas: Sequence[Sha]) -> list[int]:

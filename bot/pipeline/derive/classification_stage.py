@@ -5,14 +5,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bot.dora.changes import Limits
 from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.history import History
+from bot.dora.instants import Instant
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotComputed
 from bot.dora.remediation import Carried, CarriedChange, Classified, classify
+from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, matches
+from bot.dora.series_past import CarriedRow
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
 from bot.pipeline.derive.difference import CLASSIFICATION, REMEDIATION, Edit, difference
@@ -36,14 +38,22 @@ class _Flags(NamedTuple):
     flags: str
 
 
-def derive_series_classification(reader: Reader, sources: Sources, series: Series, *, limits: Limits) -> list[Edit]:
-    """What makes the classification of a whole series what its facts and changes say: a late deployment may change what
-    failed before it."""
+def derive_series_classification(
+    reader: Reader, sources: Sources, series: Series, *, from_at: Instant = 0
+) -> list[Edit]:
+    """What makes the classification of a series, from `from_at` on, what its facts and changes say.
+
+    Of the deployments before, those in which a rule saw something are asked again too: what they point to may be told better now.
+    """
     facts = load_series(reader, sources, series)
     rules = sources.rules(reader)
     where = {"service": series.service, "env": series.env}
+    known = reader.fetch("series_classifications", _row, **where)
+    silent = {str(row[0]) for row in known if row[1] != "rollforward" and row[3] == "[]"}
+    settled = {one.id for one in facts.deployments if one.finished_at < from_at} & silent
+    asked = [one.id for one in facts.deployments if one.id not in settled]
     changes: dict[str, list[_Change]] = defaultdict(list)
-    for change in reader.fetch("series_carried", _Change, **where):
+    for change in reader.fetch_in("carried_by", _Change, asked):
         changes[change.deployment_id].append(change)
     moved = {
         row.deployment_id
@@ -56,15 +66,42 @@ def derive_series_classification(reader: Reader, sources: Sources, series: Serie
         seen = facts.repositories.get(repository)
         return StoredOrigins(reader, None if seen is None else seen.row, History() if seen is None else seen.view.history)
 
-    known: dict[str, StoredOrigins] = {}
-    found = classify(carried, rules, lambda name: known.setdefault(name, origins(name)))
+    def recall(repository: str, original: Original) -> list[CarriedRow]:
+        seen = facts.repositories.get(repository)
+        return [] if seen is None or seen.row is None else _recalled(reader, series, seen.row.id, original)
+
+    lookups: dict[str, StoredOrigins] = {}
+    found = classify(
+        carried, rules, lambda name: lookups.setdefault(name, origins(name)), settled=settled, recall=recall if settled else None
+    )
     return [
-        *difference(CLASSIFICATION, reader.fetch("series_classifications", _row, **where), map(_classification, found)),
+        *difference(CLASSIFICATION, _unsettled(known, settled), map(_classification, found)),
         *difference(
             REMEDIATION,
-            reader.fetch("series_remediations", _row, **where),
+            _unsettled(reader.fetch("series_remediations", _row, **where), settled),
             [row for one in found for row in _remediations(one)],
         ),
+    ]
+
+
+def _unsettled(rows: Sequence[Row], settled: set[str]) -> list[Row]:
+    return [row for row in rows if row[0] not in settled]
+
+
+def _recalled(reader: Reader, series: Series, repository_id: int, original: Original) -> list[CarriedRow]:
+    """What the series carried of an original: a squashed commit is found by its originals, a pull request by its commits."""
+    shas = {*original.commits, *((original.sha,) if original.sha is not None else ())}
+    numbers = set(reader.fetch_in("sharing_introduced", int, sorted(shas), repository_id=repository_id))
+    if original.number is not None:
+        numbers.add(original.number)
+    for number in sorted(numbers):
+        shas.update(map(bytes, reader.fetch("introduced_shas", bytes, repository_id=repository_id, number=number)))
+    rows = reader.fetch_in(
+        "series_carrying", _Change, sorted(shas), repository_id=repository_id, service=series.service, env=series.env
+    )
+    return [
+        (row.deployment_id, bytes(row.sha), None if row.original_of is None else bytes(row.original_of), row.number)
+        for row in rows
     ]
 
 

@@ -90,7 +90,7 @@ class Deriver:
         if mark.stage == CHANGES:
             edits = derive_series_changes(reader, self.sources, series, from_at=mark.from_at, limits=self.limits)
             return Result(mark, edits, partial(_follow_changes, series, mark.from_at))
-        return Result(mark, derive_series_classification(reader, self.sources, series, limits=self.limits), _nothing)
+        return Result(mark, derive_series_classification(reader, self.sources, series, from_at=mark.from_at), _nothing)
 
     def _follow_pull_request(self, derived: Derived, writer: Writer) -> None:
         record_derived(writer, derived, now=self.clock())

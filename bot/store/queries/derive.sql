@@ -53,11 +53,16 @@ SELECT c.deployment_id, c.sha, c.position, c.repository_id, c.original_of, c.num
 FROM change c JOIN deployment d ON d.id = c.deployment_id
 WHERE d.service = :service AND d.env = :env AND d.finished_at >= :from_at
 
--- name: series_carried
--- What each deployment of a series carried.
+-- name: carried_by
+-- What these deployments carried.
+SELECT deployment_id, sha, original_of, number, repository_id, redeployed FROM change WHERE deployment_id IN (:keys)
+ORDER BY deployment_id, position
+
+-- name: series_carrying
+-- What the deployments of a series carried of these commits.
 SELECT c.deployment_id, c.sha, c.original_of, c.number, c.repository_id, c.redeployed
 FROM change c JOIN deployment d ON d.id = c.deployment_id
-WHERE d.service = :service AND d.env = :env ORDER BY c.deployment_id, c.position
+WHERE c.repository_id = :repository_id AND c.sha IN (:keys) AND d.service = :service AND d.env = :env
 
 -- name: series_flags
 -- The flags of a series' change sets.
