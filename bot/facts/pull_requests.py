@@ -11,7 +11,8 @@ from bot.dora.pull_requests import PullRequest
 from bot.facts.marks import mark_pull_request, outdate_pending
 from bot.store import Reader, Writer
 
-_ABBREVIATED = re.compile("[0-9a-f]{7,64}")
+_SHORTEST = 7
+_ABBREVIATED = re.compile(rf"[0-9a-f]{{{_SHORTEST},64}}")
 
 
 def find_pull_request(reader: Reader, repository_id: int, number: int) -> PullRequestRecord | None:
@@ -81,16 +82,17 @@ def pointing_to(reader: Reader, repository_id: int, told: PullRequest) -> set[in
 
 
 def waiting_for(reader: Reader, repository_id: int, shas: Sequence[Sha]) -> list[int]:
-    """The reverts that name one of these commits and did not find it."""
-    named = {
-        row.number: _ABBREVIATED.findall(row.value.lower())
-        for row in reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
-        if row.target is None and row.target_sha is None
-    }
-    if not any(named.values()):
-        return []
-    come = [sha.hex() for sha in shas]
-    return [number for number, prefixes in sorted(named.items()) if any(one.startswith(tuple(prefixes)) for one in come)]
+    """The reverts that name one of these commits in a message: when they were looked at, it was not there."""
+    named: dict[str, set[int]] = {}
+    for number, text in reader.fetch("flagged_messages", _message, repository_id=repository_id):
+        for prefix in _ABBREVIATED.findall(text):
+            named.setdefault(prefix[:_SHORTEST], set()).add(number)
+    come = {sha.hex()[:_SHORTEST] for sha in shas} if named else ()
+    return sorted({number for prefix in named.keys() & come for number in named[prefix]})
+
+
+def _message(number: int, subject: str, body: str) -> tuple[int, str]:
+    return number, f"{subject}\n{body}".lower()
 
 
 def _may_name(row: _Pointing, told: PullRequest) -> bool:

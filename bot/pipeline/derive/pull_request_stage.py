@@ -51,11 +51,9 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     new_introduced = _introduced_rows(repository_id, pull_request, found)
     introduced_edits = difference(INTRODUCED, old_introduced, new_introduced)
     landing_edits = difference(LANDING, old_landing, _landing_rows(repository_id, pull_request, found))
-    flag_edits = difference(
-        FLAG,
-        reader.fetch("flag_of", _row, repository_id=repository_id, number=number),
-        _flag_rows(reader, sources, repository, history, pull_request, found),
-    )
+    new_flag = _flag_rows(reader, sources, repository, history, pull_request, found)
+    old_flag = reader.fetch("flag_of", _row, repository_id=repository_id, number=number)
+    flag_edits = difference(FLAG, old_flag, new_flag)
     touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced)}  # type: ignore[arg-type]
     carrying = _carrying(reader, repository_id, touched)
     redo = carrying
@@ -66,6 +64,9 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     others: set[int] = set()
     if pull_request is not None and introduced_edits:
         others.update(pointing_to(reader, repository_id, pull_request))
+        if others and new_flag:
+            # Reverts that point to each other: this one's messages, as the other sees them, are only stored now.
+            others.add(number)
     if landing_edits:
         others.update(built_upon(reader, repository_id, pull_request))
     return Derived(
@@ -159,11 +160,8 @@ def _flag_rows(
 
 def _carrying(reader: Reader, repository_id: int, shas: set[bytes]) -> tuple[tuple[Series, Instant], ...]:
     """The series that carry any of these commits, with the earliest instant."""
-    rows = [
-        row
-        for query in ("series_of_commits", "series_of_landed")
-        for row in reader.fetch_in(query, _row, sorted(shas), repository_id=repository_id)
-    ]
+    # Where a squashed commit gave way to its originals they are among the commits asked for: no need to ask who stands behind it.
+    rows = reader.fetch_in("series_of_commits", _row, sorted(shas), repository_id=repository_id)
     earliest: dict[Series, Instant] = defaultdict(lambda: 2**63 - 1)
     for service, env, finished_at in rows:
         series = Series(service=str(service), env=str(env))

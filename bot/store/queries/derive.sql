@@ -116,11 +116,6 @@ SELECT id, name, forge, forge_id, remote, is_local, default_branch, synced_from,
 SELECT d.service, d.env, d.finished_at FROM change c JOIN deployment d ON d.id = c.deployment_id
 WHERE c.repository_id = :repository_id AND c.sha IN (:keys)
 
--- name: series_of_landed
--- The series that deployed these commits themselves or squashed them.
-SELECT d.service, d.env, d.finished_at FROM change c JOIN deployment d ON d.id = c.deployment_id
-WHERE c.repository_id = :repository_id AND c.original_of IN (:keys)
-
 -- name: pull_request_rows
 -- Pull requests by number.
 SELECT repository_id, number, title, body, head_ref, base_ref, labels, author, state, created_at, updated_at, merged_at,
@@ -189,6 +184,13 @@ WHERE l.repository_id = :repository_id AND l.kind = 'fast_forward' AND l.number 
 -- name: pointing_flags
 -- What pull requests point to, or seem to: the flagged ones, and those that look like reverts and are none (rule '').
 SELECT number, field, value, target, target_sha FROM pull_request_flag WHERE repository_id = :repository_id
+
+-- name: flagged_messages
+-- The messages of the commits that pull requests introduced in which a rule saw something.
+SELECT i.number, c.subject, c.body FROM pull_request_flag f
+JOIN introduced i ON i.repository_id = f.repository_id AND i.number = f.number
+JOIN git_commit c ON c.repository_id = i.repository_id AND c.sha = i.sha
+WHERE f.repository_id = :repository_id
 
 -- name: sharing_introduced
 -- The pull requests that introduced these commits.
