@@ -122,6 +122,7 @@ def test_a_fast_forward_begins_where_a_retargeted_one_does_not_end(house: House,
     first, second, third = (repo.commit(f"c{i}", files=["a"]) for i in range(3))
     repo.close()
     house.tell(1, merged=1, head_sha=root, merge_sha=root)
+    house.tell(4, merged=1, head_sha=root, merge_sha=root, base_ref="release")
     house.tell(2, merged=2, head_sha=first, merge_sha=first)
     house.tell(3, merged=3, head_sha=third, merge_sha=third)
     house.sync(repo.path)
