@@ -1,6 +1,7 @@
 """Record pushes: the payload's own commits at once, as provisional facts, and the wish to fetch the ref that moved."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from struct import pack
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ PROVISIONAL, SHALLOW, COMPLETE = 0, 1, 2
 """`git_commit.completeness`: a commit record is replaced whole by a more complete one, never by a lesser."""
 BODY_LIMIT = 4_000
 """Characters kept of a commit's body: rules look for lines that tools write near its beginning."""
+
+MAX_PATHS = 2_000
+"""Distinct paths recorded out of payloads in one transaction; of more none is: they would hold up the intake, and the mirror tells them."""
 
 
 class _PathId(NamedTuple):
@@ -30,6 +34,8 @@ def record_pushes(writer: Writer, repository_id: int, pushes: Sequence[Push], *,
     new = [commit for sha, commit in sorted(commits.items()) if sha not in known]
     if not new:
         return
+    if len({path for commit in new for path in commit.paths or ()}) > MAX_PATHS:
+        new = [replace(commit, paths=None) for commit in new]
     numbers = path_ids(writer, repository_id, (path for commit in new for path in commit.paths or ()))
     first = writer.allocate(f"commit:{repository_id}", len(new))
     rows = [
