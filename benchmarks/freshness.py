@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from statistics import median
 
 from benchmarks.bars import ROUNDS, Measured
 from benchmarks.history import git, make_history
-from benchmarks.server import Connection, Served, fire, memory, quantile, served, webhook
+from benchmarks.server import Connection, Served, fire, memory, quantile, served, waited, webhook
 from tests.support.gitserver import git_server_thread
 
 REPOSITORIES = ("one", "two", "three")
@@ -55,6 +56,8 @@ class Run:
     """Seconds each measured push took, by window, and what parent and child weighed at most (MB)."""
 
     windows: list[list[float]] = field(default_factory=list)
+    starved: list[float] = field(default_factory=list)
+    """By window: the share in which the event loop was ready to run and had no core."""
     memory: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,7 +69,8 @@ def measure() -> Iterator[Measured]:
         bar="P12", what=f"p99 seconds from 202 to the lead time, {RATE} pushes/s over {len(REPOSITORIES)} repositories",
         figure=quantile(every, 0.99), target=1,
         detail=f"p50 {quantile(every, 0.5):.2f} p90 {quantile(every, 0.9):.2f} worst {max(every):.2f} s of {len(every)}; "
-        f"p99 by window {' '.join(f'{quantile(window, 0.99):.2f}' for window in seen.windows)}",
+        f"p99 by window {' '.join(f'{quantile(window, 0.99):.2f}' for window in seen.windows)}, "
+        f"starved {median(seen.starved):.0%}",
     )
 
 
@@ -87,7 +91,9 @@ def run() -> Run:
                 _deploy(server, remote, remote.chain[0])
             for _ in range(ROUNDS):
                 server.operate("replay", ids=[])  # ends when nothing is due
+                before, begun = waited(server.process.pid), time.perf_counter()
                 seen.windows.append(_window(server, remotes))
+                seen.starved.append((waited(server.process.pid) - before) / (time.perf_counter() - begun))
             seen.memory.update(parent=memory(server.process.pid)["VmHWM"], child=memory(server.child())["VmHWM"])
     return seen
 

@@ -111,6 +111,11 @@ def memory(pid: int) -> dict[str, float]:
     return {line[0].rstrip(":"): int(line[1]) / 1024 for line in lines if line[0] in {"VmRSS:", "VmHWM:"}}
 
 
+def waited(pid: int) -> float:
+    """Seconds a process's main thread was ready to run and had no core: other work on the machine, not the product's doing."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def webhook(event: str, payload: Mapping[str, object]) -> bytes:
     """A signed delivery of GitHub as the bytes of its request."""
     body = json.dumps(payload).encode()

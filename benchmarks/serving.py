@@ -5,12 +5,15 @@ at most six seconds, and only deliveries whose instant lies within the job count
 """
 
 import json
+import sqlite3
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -18,7 +21,7 @@ from statistics import median
 from benchmarks.bars import ROUNDS, Measured
 from benchmarks.history import git, make_history
 from benchmarks.ingest import NAME, fill
-from benchmarks.server import Served, fire, memory, quantile, served, webhook
+from benchmarks.server import Connection, Served, fire, memory, quantile, served, waited, webhook
 from bot.dora.instants import SECOND
 from bot.git import list_refs, log
 from bot.store import Row, Store
@@ -28,6 +31,12 @@ RATE, WINDOW = 200, 6
 BODY = 7_678
 """The push of the recorded deliveries."""
 PULL_REQUESTS = 400
+COMMANDS = {"rebuild": "rebuild", "ingest": "sync"}
+WORK = {
+    "rebuild": "SELECT 1 FROM mark WHERE stage IN ('changes', 'classification') LIMIT 1",
+    "ingest": "SELECT 1 FROM fetch LIMIT 1",
+}
+"""Whether some of it is left to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +47,8 @@ class Window:
     p50: float
     p99: float
     worst: float
+    starved: float
+    """Share of the window in which the event loop was ready to run and had no core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,8 @@ def _median(windows: list[Window], name: str) -> float:
 def _spoken(windows: list[Window]) -> str:
     p50, p99, worst = (_median(windows, name) * 1_000 for name in ("p50", "p99", "worst"))
     n = sum(window.deliveries for window in windows)
-    return f"p50 {p50:.1f} p99 {p99:.1f} worst {worst:.0f} ms ({n:,} in {len(windows)})"
+    starved = _median(windows, "starved")
+    return f"p50 {p50:.1f} p99 {p99:.1f} worst {worst:.0f} ms, starved {starved:.0%} ({n:,} in {len(windows)})"
 
 
 @cache
@@ -85,29 +97,57 @@ def run() -> Run:
         store.close()
         with served(folder / "bench.db", definitions) as server:
             server.operate("rebuild")
-            _window(server, numbers)
+            _window(server, numbers, "rest")
             for at in range(ROUNDS):
-                seen.windows["rest"].append(_window(server, numbers))
+                copy = {"remotes": [str(history)], "name": f"https://{NAME}-{at}"}
+                seen.windows["rest"].append(_window(server, numbers, "rest"))
                 seen.windows["rebuild"].append(_window(server, numbers, "rebuild"))
-                copy = f"https://{NAME}-{at}"
-                seen.windows["ingest"].append(_window(server, numbers, "sync", remotes=[str(history)], name=copy))
+                seen.windows["ingest"].append(_window(server, numbers, "ingest", **copy))
             seen.memory.update(parent=memory(server.process.pid)["VmHWM"], child=memory(server.child())["VmHWM"])
     return seen
 
 
-def _window(server: Served, numbers: Iterator[int], command: str = "", **arguments: object) -> Window:
-    """Deliveries while the server does the command; returns when it has done that, and all that was delivered."""
-    job = threading.Thread(target=lambda: server.operate(command, **arguments))
-    requests = [_delivery(next(numbers)) for _ in range(RATE * WINDOW)]
-    if command:
-        job.start()
-    acts = [lambda door, request=request: door.send(request) for request in requests]
-    took = fire(server.port, acts, rate=RATE, running=job.is_alive if command else lambda: True)  # type: ignore[arg-type]
-    if command:
+def _window(server: Served, numbers: Iterator[int], act: str, **arguments: object) -> Window:
+    """Deliveries at rest, or while the server does a command; returns when it has done that, and all that was delivered."""
+    job = threading.Thread(target=lambda: server.operate(COMMANDS[act], **arguments), daemon=True)
+    acts = [partial(_send, _delivery(next(numbers))) for _ in range(RATE * WINDOW)]
+    with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True, isolation_level=None)) as store:
+        if act != "rest":
+            job.start()
+            while not _is_busy(store, act):
+                time.sleep(0.002)
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(server.database, act, ended), daemon=True)
+        watcher.start()
+        waited_before, begun = waited(server.process.pid), time.perf_counter()
+        took = fire(server.port, acts, rate=RATE, running=lambda: not ended.is_set())
+        starved = (waited(server.process.pid) - waited_before) / (time.perf_counter() - begun)
+    ended.set()
+    if act != "rest":
         job.join()
+    watcher.join()
     server.operate("replay", ids=[])  # ends when nothing is due
-    assert len(took) >= RATE, f"{command} ended after {len(took)} deliveries: too small a job to measure beside"
-    return Window(deliveries=len(took), p50=quantile(took, 0.5), p99=quantile(took, 0.99), worst=max(took))
+    assert len(took) >= RATE, f"{act} ended after {len(took)} deliveries: too small a job to measure beside"
+    return Window(
+        deliveries=len(took), p50=quantile(took, 0.5), p99=quantile(took, 0.99), worst=max(took), starved=starved
+    )
+
+
+def _watch(database: Path, act: str, ended: threading.Event) -> None:
+    """Say when the work itself has ended: the command waits longer, for the deliveries that go on coming are work too."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, isolation_level=None)) as store:
+        while act != "rest" and not ended.is_set():
+            if not _is_busy(store, act):
+                ended.set()
+            time.sleep(0.05)
+
+
+def _is_busy(store: sqlite3.Connection, act: str) -> bool:
+    return bool(store.execute(WORK[act]).fetchone())
+
+
+def _send(request: bytes, door: Connection) -> None:
+    door.send(request)
 
 
 def _delivery(number: int) -> bytes:
