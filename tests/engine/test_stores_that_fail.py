@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines import Cluster
-from tests.support.server import Answer, Served, pull_request_body, served, until
+from tests.support.server import Answer, Served, pull_request_body, push_body, served, until
 
 SENDERS = 4
 
@@ -123,7 +123,7 @@ def test_a_restarted_server(engine: str, tmp_path: Path, capsys: pytest.CaptureF
     own = Cluster()
     try:
         own.start()
-        with served(own.url(own.take()), tmp_path) as server:
+        with served(own.url(own.take()), tmp_path, CLONE_URLS="github.com=http://127.0.0.1:1") as server:
             with load(server) as sent:
                 time.sleep(0.5)
                 own.stop_server()
@@ -138,6 +138,8 @@ def test_a_restarted_server(engine: str, tmp_path: Path, capsys: pytest.CaptureF
             until(lambda: _all_done(server, sent.acknowledged), seconds=30, pause=0.2)
             until(lambda: server.ready() == 200, seconds=5)
             # What stands beside the intake came through it too: definitions are still looked at, fetches still started.
+            assert server.deliver("push", push_body("b" * 40)).status == 202
+            until(lambda: server.get("/api/v1/repositories")["data"][0]["attempts"], seconds=10)
             (server.folder / "definitions" / "late.yaml").write_text("schema-version: v2.2\ndd-service: late\n")
             until(lambda: [row["service"] for row in server.get("/api/v1/services")["data"]] == ["late"], seconds=10)
     finally:
