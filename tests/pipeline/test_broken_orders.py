@@ -28,7 +28,7 @@ from bot.store import Store, Writer
 from bot.store.opening import open_store
 from tests.support.gitrepo import START, GitRepo, git
 
-WORLDS = int(os.environ.get("WORLDS", "40"))
+WORLDS = int(os.environ.get("WORLDS", "25"))
 MEMORY = Path("/dev/shm")
 DERIVED = ("change_set", "change", "classification", "remediation", "landing", "introduced", "pull_request_flag", "mark")
 NAME = "github.com/acme/shop"
