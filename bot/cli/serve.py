@@ -5,7 +5,6 @@ import sys
 
 import click
 
-from bot.app import run_server
 from bot.cli.context import settings
 from bot.log import configure_logging
 from bot.settings import Settings
@@ -18,10 +17,17 @@ def _configured() -> Settings:
     return configured
 
 
+def _run(configured: Settings, *, web: bool, work: bool) -> None:
+    # Here: no other command needs the web application, nor does the engine's child, which imports this module too.
+    from bot.app import run_server
+
+    asyncio.run(run_server(configured, web=web, work=work))
+
+
 @click.command()
 def serve() -> None:
     """Receive, work and answer in one process (the default way to run)."""
-    asyncio.run(run_server(_configured(), web=True, work=True))
+    _run(_configured(), web=True, work=True)
 
 
 @click.command()
@@ -29,7 +35,7 @@ def web() -> None:
     """Receive and answer. On SQLite it does the worker's part too."""
     configured = _configured()
     on_sqlite = configured.database_url.startswith("sqlite")
-    asyncio.run(run_server(configured, web=True, work=on_sqlite))
+    _run(configured, web=True, work=on_sqlite)
 
 
 @click.command()
@@ -39,7 +45,7 @@ def worker() -> None:
     if configured.database_url.startswith("sqlite"):
         click.echo("On SQLite the web process does this work too; nothing to do here. Waiting.", err=True)
         asyncio.run(_wait_forever())
-    asyncio.run(run_server(configured, web=False, work=True))
+    _run(configured, web=False, work=True)
 
 
 async def _wait_forever() -> None:
