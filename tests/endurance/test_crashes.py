@@ -28,7 +28,7 @@ import pytest
 from tests.support.crash_server import EFFECT
 
 SECRET = "0123456789-of-the-crash-test"
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "100" if os.environ.get("ENDURE") else "12"))
 """Per engine."""
 SENDERS = 24
 MUTANT_KILLS = 12
@@ -172,6 +172,7 @@ def rows(store_url: str, engine: str) -> Rows:
     return ask
 
 
+@pytest.mark.endure
 def test_no_acknowledged_delivery_is_lost_or_doubled(
     store_url: str, tmp_path: Path, rows: Rows, engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
