@@ -72,10 +72,25 @@ def _fast_forward(history: History, head: int, bases: Collection[Sha]) -> Introd
     """The head's own commits since its base."""
     graph = history.graph
     known = {at for at in map(graph.index, bases) if at is not None and at != head}
-    below = [at for at in known if graph.is_ancestor(at, head)]
+    below = _nearest(graph, known, head)
     if below:
         return Introduced(landing=Landing.FAST_FORWARD, commits=_shas(history, graph.between(below, head)))
     return Introduced(landing=Landing.FAST_FORWARD, commits=(graph.sha(head),), flag=BASE_UNKNOWN)
+
+
+def _nearest(graph: CommitGraph, known: Collection[int], head: int) -> list[int]:
+    """Those of the known commits that the head reaches without passing another: one walk, as far as its own commits."""
+    found, seen, stack = [], {head}, [head]
+    while stack:
+        for parent in graph.parents(stack.pop()):
+            if parent in seen:
+                continue
+            seen.add(parent)
+            if parent in known:
+                found.append(parent)
+            else:
+                stack.append(parent)
+    return found
 
 
 def _squash_or_rebase(history: History, pull_request: PullRequest, merged: int, head: int | None) -> Introduced:

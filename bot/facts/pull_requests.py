@@ -46,9 +46,10 @@ def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence
     told = record.pull_request
     others = {number, *pointing_to(writer, repository_id, told)}
     before = None if known is None else known.pull_request
-    if before is None or _base_of(before) != _base_of(told):
+    if before is not None and before.merged_at is not None and _base_of(before) != _base_of(told):
+        # A first sight of the merge changes its landing, and that tells them.
         for one in (told, before):
-            others.update(built_upon(writer, repository_id, one))
+            others.update(number for number, _ in built_upon(writer, repository_id, one))
     for other in sorted(others):
         mark_pull_request(writer, repository_id=repository_id, number=other)
 
@@ -106,11 +107,15 @@ def _base_of(told: PullRequest) -> tuple[object, ...]:
     return told.base_ref, told.merge_sha, told.merged_at
 
 
-def built_upon(reader: Reader, repository_id: int, told: PullRequest | None) -> list[int]:
-    """Later fast-forwards into the same branch, which may begin where this one ended."""
+def built_upon(reader: Reader, repository_id: int, told: PullRequest | None) -> list[tuple[int, Sha | None]]:
+    """Later fast-forwards into the same branch, which may begin where this one ended, with their heads, in order."""
     if told is None or told.merged_at is None:
         return []
     return reader.fetch(
-        "fast_forwards_after", int, repository_id=repository_id, merged_at=told.merged_at, number=told.number,
+        "fast_forwards_after", _head, repository_id=repository_id, merged_at=told.merged_at, number=told.number,
         base_ref=told.base_ref,
     )
+
+
+def _head(number: int, sha: Sha | None) -> tuple[int, Sha | None]:
+    return number, None if sha is None else bytes(sha)

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from bot.dora.events import NewDeployment, PullRequestSeen, RepositoryRef
+from bot.dora.history import History
 from bot.dora.instants import SECOND
+from bot.dora.landing import introduced
 from bot.dora.pull_requests import PullRequest
 from bot.engine.clock import now
 from bot.engine.inline import Inline
 from bot.facts.deployments import record_deployment
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.pipeline.derive.deriver import Deriver, Mark
 from bot.pipeline.intake import record_events
 from bot.settings import load_settings
 from bot.store import Reader, Row, Store
@@ -131,6 +134,51 @@ def test_a_fast_forward_begins_where_a_retargeted_one_does_not_end(house: House,
     house.tell(2, merged=2, head_sha=first, merge_sha=first, base_ref="release")
 
     assert house.introduced(3) == {first, second, third}
+
+
+def test_fast_forwards_learnt_backwards_ask_only_the_next(
+    house: House, repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shas = [repo.commit(f"c{i}", files=["a"]) for i in range(25)]
+    repo.close()
+    house.sync(repo.path)
+    derived: list[str] = []
+    original = Deriver.derive
+
+    def derive(deriver: Deriver, mark: Mark) -> None:
+        derived.append(mark.key)
+        original(deriver, mark)
+
+    monkeypatch.setattr(Deriver, "derive", derive)
+    for number in reversed(range(1, 25)):
+        house.tell(number, merged=number, head_sha=shas[number], merge_sha=shas[number])
+
+    assert all(house.introduced(number) == {shas[number]} for number in range(2, 25))
+    assert len(derived) < 4 * 24
+
+
+class Watched(list[tuple[int, ...]]):
+    """The parents of a graph's commits, and how often somebody asked for them."""
+
+    asked = 0
+
+    def __getitem__(self, at):  # type: ignore[no-untyped-def, override]
+        self.asked += 1
+        return super().__getitem__(at)
+
+
+def test_a_fast_forward_walks_no_further_than_its_own_commits() -> None:
+    history = History()
+    shas = [number.to_bytes(20) for number in range(2_000)]
+    for at, sha in enumerate(shas):
+        history.add_commit(sha, shas[at - 1 : at] if at else (), at, at, at, ())
+    history.graph._parents = watched = Watched(history.graph._parents)
+    told = PullRequest(number=1, merged_at=1, merge_sha=shas[-1], head_sha=shas[-1])
+
+    found = introduced(history, told, bases=shas[:-10:5])
+
+    assert found is not None and found.commits == tuple(shas[-14:])
+    assert 0 < watched.asked < 100
 
 
 def test_deeper_history_introduces_less(house: House, repo: GitRepo, tmp_path: Path) -> None:

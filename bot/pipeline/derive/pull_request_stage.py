@@ -1,6 +1,7 @@
 """The repository stage: which commits a pull request introduced, and whether it is a revert or hotfix by itself."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bot.dora.commits import Sha
@@ -68,7 +69,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
             # Reverts that point to each other: this one's messages, as the other sees them, are only stored now.
             others.add(number)
     if landing_edits:
-        others.update(built_upon(reader, repository_id, pull_request))
+        others.update(_built_upon(reader, repository_id, history, pull_request))
     return Derived(
         edits=(*introduced_edits, *landing_edits, *flag_edits),
         changes_of=redo,
@@ -104,6 +105,19 @@ def _bases(reader: Reader, repository_id: int, pull_request: PullRequest) -> lis
         "merged_before", bytes, repository_id=repository_id, base_ref=pull_request.base_ref,
         merged_at=pull_request.merged_at, number=pull_request.number,
     )
+
+
+def _built_upon(reader: Reader, repository_id: int, history: History, pull_request: PullRequest | None) -> Iterator[int]:
+    """Later fast-forwards, up to the first that has this one's commit: those after it begin above that one anyway."""
+    graph = history.graph
+    at = None if pull_request is None or pull_request.merge_sha is None else graph.index(pull_request.merge_sha)
+    if at is None:
+        return
+    for number, head in built_upon(reader, repository_id, pull_request):
+        yield number
+        there = None if head is None else graph.index(head)
+        if there is not None and graph.is_ancestor(at, there):
+            return
 
 
 def _shared(reader: Reader, repository_id: int, shas: set[bytes]) -> set[bytes]:

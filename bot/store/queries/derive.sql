@@ -177,9 +177,10 @@ WHERE repository_id = :repository_id AND base_ref = :base_ref AND merge_sha IS N
 
 -- name: fast_forwards_after
 -- Later pull requests into the same branch that may have begun where this one ended.
-SELECT l.number FROM landing l JOIN pull_request p ON p.repository_id = l.repository_id AND p.number = l.number
-WHERE l.repository_id = :repository_id AND l.kind = 'fast_forward' AND l.number <> :number AND l.merged_at >= :merged_at
-    AND p.base_ref = :base_ref
+SELECT l.number, p.merge_sha FROM landing l JOIN pull_request p ON p.repository_id = l.repository_id AND p.number = l.number
+WHERE l.repository_id = :repository_id AND l.kind = 'fast_forward' AND p.base_ref = :base_ref
+    AND (l.merged_at > :merged_at OR (l.merged_at = :merged_at AND l.number > :number))
+ORDER BY l.merged_at, l.number
 
 -- name: pointing_flags
 -- What pull requests point to, or seem to: the flagged ones, and those that look like reverts and are none (rule '').
