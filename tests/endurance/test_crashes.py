@@ -123,12 +123,25 @@ class Bench:
     def crash(self, chance: random.Random) -> None:
         """One life of the server, ended by kill -9 under load; now and then its child is killed before."""
         server = self.start()
+        self._warm_up()
         if chance.random() < 0.4:
             asyncio.run(self.load(server, chance.uniform(0.15, 0.5), kill=lambda: self._kill_child(server)))
         asyncio.run(self.load(server, chance.uniform(0.15, 0.8), kill=lambda: os.killpg(server.pid, signal.SIGKILL)))
         server.wait()
         self.ledger.kills += 1
         self.ledger.unfinished += bool(self.rows("SELECT id FROM inbox WHERE state IN ('received', 'failed') LIMIT 1"))
+
+    def _warm_up(self) -> None:
+        """Wait until the engine works: a kill is to hit work, not a start."""
+        asyncio.run(self._send_one())
+        for _ in range(600):
+            if not self.rows("SELECT id FROM inbox WHERE state IN ('received', 'failed') LIMIT 1"):
+                return
+            time.sleep(0.02)
+
+    async def _send_one(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            await self._send(session, time.monotonic() + 0.01)
 
     def _kill_child(self, server: subprocess.Popen[bytes]) -> None:
         for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():

@@ -7,6 +7,7 @@ before the receipt is durable, `split` records effect and mark in two transactio
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 
 from bot.cli.main import main
@@ -44,6 +45,8 @@ def _split(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], in
         intake.record_events(writer, events, now=now())
 
     store.write(effects)
+    # What lies between two transactions is as long as the machine is slow.
+    time.sleep(0.1)
     store.write(
         lambda writer: writer.execute_many(
             "finish_delivery", [intake._finished(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True)]
