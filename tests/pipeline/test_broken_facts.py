@@ -111,13 +111,15 @@ def test_a_commit_that_a_message_names_comes_late(house: House, repo: GitRepo, t
     public = tmp_path / "public.git"
     run_git(tmp_path, "clone", "-q", "--bare", "--single-branch", "--branch=main", f"file://{repo.path}", str(public))
     house.tell(1, merged=9_000, title="Undo", body="Reverts #9", head_sha=merged, merge_sha=merged)
+    house.tell(2, title="Undo the undoing", body="Reverts #1")
+    house.tell(9, title="Undo something", body="Reverts #8")
     house.sync(public)
-    assert house.flags() == {1: "revert-number"}
+    assert house.flags() == {1: "", 2: "revert-number", 9: "revert-number"}
 
     run_git(public, "fetch", "-q", str(repo.path), "other:other")
     house.sync(public)
 
-    assert house.flags() == {1: "revert-sha"}
+    assert house.flags() == {1: "revert-sha", 2: "", 9: "revert-number"}, "and whoever reverts it"
 
 
 def test_a_fast_forward_begins_where_a_retargeted_one_does_not_end(house: House, repo: GitRepo) -> None:

@@ -1,6 +1,7 @@
 """Random organisations of facts in random orders, settled in between: what grew equals what is derived from nothing.
 
-A repository is published bit by bit: refs come, move and go, its history is shallow first. `make endure` asks for more with WORLDS.
+A repository is published bit by bit: refs come, move and go, its history is shallow first. Reverts name what is older: ancestors, and
+pull requests of lower numbers. WORLDS asks for more of them, SEED for the same again.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import random
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,14 +44,22 @@ class World:
 
     repo: GitRepo
     shas: list[str] = field(default_factory=list)
+    past: dict[str, list[str]] = field(default_factory=dict)
+    """The ancestors of each commit, itself included."""
     refs: dict[str, list[str]] = field(default_factory=dict)
     pull_requests: list[PullRequest] = field(default_factory=list)
+
+    def note(self, sha: str, parents: Sequence[str]) -> str:
+        """Remember a commit."""
+        self.shas.append(sha)
+        self.past[sha] = [*dict.fromkeys(one for parent in parents for one in self.past[parent]), sha]
+        return sha
 
 
 def _grow(path: Path, chance: random.Random) -> World:
     world = World(GitRepo(path))
     repo = world.repo
-    world.shas.append(repo.commit("root", files=FILES))
+    world.note(repo.commit("root", files=FILES), ())
     clock = START + 600
 
     def tick() -> int:
@@ -58,16 +67,16 @@ def _grow(path: Path, chance: random.Random) -> World:
         clock += chance.choice((0, 1, 60))
         return clock
 
-    def commit(message: str, **options: object) -> str:
-        sha = repo.commit(message, files=chance.sample(FILES, chance.choice((1, 1, 2))), authored_at=tick(), **options)  # type: ignore[arg-type]
-        world.shas.append(sha)
-        return sha
+    def commit(message: str, *, branch: str = "main", parents: Sequence[str] = ()) -> str:
+        parents = parents or [repo.tips[branch]]
+        files = chance.sample(FILES, chance.choice((1, 1, 2)))
+        return world.note(repo.commit(message, files=files, authored_at=tick(), branch=branch, parents=parents), parents)
 
     heads: list[str] = []
     repo.branch("release/1", world.shas[0])
     for number in range(1, chance.randint(5, 9)):
         if chance.random() < 0.3:
-            commit(chance.choice(("direct", _revert_text(world, chance))))
+            commit(chance.choice(("direct", _revert_text(world, chance, repo.tips["main"]))))
         base = chance.choice(("main", "main", "main", "release/1"))
         start = chance.choice([repo.tips[base], repo.tips[base], chance.choice(world.shas), *heads[-1:]])
         branch = f"f{number}"
@@ -77,8 +86,7 @@ def _grow(path: Path, chance: random.Random) -> World:
         if world.pull_requests and chance.random() < 0.5:
             other = chance.choice(world.pull_requests)
             title = chance.choice((f'Revert "{other.title}"', f'Reapply "{other.title}"', f"Drop {number}", "Hotfix"))
-            # A text that names a commit, or one that names a number: which of two links counts may hang on a commit that comes late.
-            first, body = chance.choice(((title, f"Reverts #{other.number}"), (title, f"Reverts #{number + 1}"), (_revert_text(world, chance), "")))
+            first, body = chance.choice(((title, f"Reverts #{other.number}"), (_revert_text(world, chance, start), "")))
             title = title if first == title else f"Drop {number}"
         repo.branch(branch, start)
         own = [commit(first, branch=branch)]
@@ -102,9 +110,11 @@ def _grow(path: Path, chance: random.Random) -> World:
     return world
 
 
-def _revert_text(world: World, chance: random.Random) -> str:
-    sha = chance.choice(world.shas)
-    return chance.choice((f"Undo\n\nThis reverts commit {sha}.", f'Revert "x"\n\nThis reverts commit {sha[:9]}.', "This reverts merge request !2"))
+def _revert_text(world: World, chance: random.Random, tip: str) -> str:
+    sha = chance.choice(world.past[tip])
+    texts = [f"Undo\n\nThis reverts commit {sha}.", f'Revert "x"\n\nThis reverts commit {sha[:9]}.']
+    texts += [f"This reverts merge request !{one.number}" for one in world.pull_requests[-1:]]
+    return chance.choice(texts)
 
 
 def _land(
@@ -118,13 +128,14 @@ def _land(
         merged = head
         if how == "squash+merge":
             merged = commit(title, branch="tmp", parents=[repo.tips[base]])
-        sha = repo.commit(f"Merge {title}", branch=base, parents=[repo.tips[base], merged])
-        world.shas.append(sha)
+        parents = [repo.tips[base], merged]
+        sha = world.note(repo.commit(f"Merge {title}", branch=base, parents=parents), parents)
         return sha, merged if how != "merge" and chance.random() < 0.5 else None
     if how == "rebase":
         for one in own:
             subject, author_time = git_log(repo, one)
-            world.shas.append(repo.commit(subject, branch=base, files=["a/1"], authored_at=author_time))
+            parents = [repo.tips[base]]
+            world.note(repo.commit(subject, branch=base, parents=parents, files=["a/1"], authored_at=author_time), parents)
         return repo.tips[base], None
     if how == "ff":
         repo.branch(base, head)
@@ -247,18 +258,19 @@ class Play:
         rank, at = 9, (told.merged_at or told.created_at or 0) + 10 * SECOND
         roll = chance.random()
         if roll < 0.15:
-            others = [one for one in self.world.pull_requests if one.number != told.number] or [told]
-            title = chance.choice(("Edited", f'Revert "{chance.choice(others).title}"', chance.choice(others).title))
+            older = [one.title for one in self.world.pull_requests if one.number < told.number] or ["Nothing"]
+            title = chance.choice(("Edited", f'Revert "{chance.choice(older)}"', chance.choice(older)))
             told, at = replace(told, title=title), at + chance.choice((5, 50)) * SECOND
         elif roll < 0.25:
             told, at = replace(told, base_ref=chance.choice(("main", "release/1"))), at + 60 * SECOND
         elif roll < 0.35 and told.body:
-            told, at = replace(told, body=chance.choice((f"Reverts #{chance.randint(1, 6)}", ""))), at + 70 * SECOND
+            told, at = replace(told, body=chance.choice((f"Reverts #{chance.randint(0, told.number - 1)}", ""))), at + 70 * SECOND
         elif roll < 0.45 and told.merged_at is not None:
             told, rank, at = replace(told, merged_at=None, merge_sha=None, state="open"), 3, (told.created_at or 0) + SECOND
         elif roll < 0.55 and told.merged_at is not None:
             # What an earlier event says of the merge wins.
-            head, merge = chance.choice(self.world.shas), chance.choice(self.world.shas)
+            landed = told.merge_sha.hex() if told.merge_sha else self.world.shas[0]
+            head, merge = chance.choice(self.world.shas), chance.choice(self.world.past[landed])
             told, at = replace(told, head_sha=bytes.fromhex(head), merge_sha=bytes.fromhex(merge)), at - chance.choice((1, 2)) * SECOND
         elif roll < 0.65:
             review = Review(id="1", reviewer="bob", approved=True, submitted_at=(told.merged_at or at) - SECOND)

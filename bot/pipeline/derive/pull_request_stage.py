@@ -63,9 +63,9 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     elif not landing_edits:
         redo = ()
     others: set[int] = set()
-    if pull_request is not None and introduced_edits:
+    if pull_request is not None and (introduced_edits or flag_edits):
         others.update(pointing_to(reader, repository_id, pull_request))
-        if others and new_flag:
+        if others and new_flag and introduced_edits:
             # Reverts that point to each other: this one's messages, as the other sees them, are only stored now.
             others.add(number)
     if landing_edits:
