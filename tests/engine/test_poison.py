@@ -38,12 +38,12 @@ def _waited(notes: Path, ids: set[int]) -> list[float]:
 def test_poison_is_put_aside_and_replayed(store_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notes = tmp_path / "waited"
     poisoned = ("tests.support.poison_server",)
-    with served(store_url, tmp_path, program=poisoned, WAITED=str(notes), HUNG_AFTER="1") as server:
+    with served(store_url, tmp_path, program=poisoned, WAITED=str(notes), HUNG_AFTER="3") as server:
         sent = _send(server, ["the first, which waits for the child to start"], 1)
         until(lambda: _states(server) == {"done": 1}, seconds=60)
         titles = [f"raise {n}" if n % 20 == 7 else f"Change {n}" for n in range(HEALTHY)]
         mixed = _send(server, titles, 2)
-        until(lambda: "received" not in _states(server), seconds=120)
+        until(lambda: not _states(server).keys() & {"received", "failed"}, seconds=120)
         waits = _waited(notes, {id for id, title in mixed.items() if not title.startswith("raise")})
 
         worse = ["Change a", "hang", "Change b", "kill", "Change c"]
@@ -72,7 +72,7 @@ def test_poison_is_put_aside_and_replayed(store_url: str, tmp_path: Path, capsys
     with capsys.disabled():
         print(
             f"\npoison: {len(waits)} healthy ones beside 5 % that raise waited {waits[len(waits) // 2] * 1000:.0f} ms (median), "
-            f"{p99 * 1000:.0f} ms (p99); beside one that hangs (limit 1 s) and one that kills at most {longest:.1f} s"
+            f"{p99 * 1000:.0f} ms (p99); beside one that hangs (limit 3 s) and one that kills at most {longest:.1f} s"
         )
     assert p99 < 3.0
 
