@@ -72,7 +72,7 @@ def measure() -> Iterator[Measured]:
 
 
 def _median(windows: list[Window], name: str) -> float:
-    return median(getattr(window, name) for window in windows)
+    return float(median(getattr(window, name) for window in windows))
 
 
 def _spoken(windows: list[Window]) -> str:
