@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from bot.answers.changes import ChangeShown, ExplainSource, load_changes
-from bot.answers.definitions import load_definitions
 from bot.answers.deployments import DeploymentShown, show_deployments
 from bot.answers.encode import Json, to_json
 from bot.answers.paths import RepositoryPaths, repository_paths
@@ -15,6 +14,7 @@ from bot.answers.rows import DeploymentRow, load_deployment
 from bot.dora.commits import Sha
 from bot.dora.reasons import NotComputed
 from bot.dora.repositories import NO_ROOTS, WebRoots
+from bot.facts.catalog import load_definition
 from bot.store import Reader
 
 
@@ -121,7 +121,7 @@ def _patterns(reader: Reader, row: DeploymentRow, web_roots: WebRoots) -> Reposi
         return None
     return repository_paths(
         reader,
-        load_definitions(reader).get(row.service),
+        load_definition(reader, row.service),
         service=row.service,
         repository=row.repository,
         web_roots=web_roots,

@@ -1,6 +1,5 @@
 """The five metrics by group and bucket, from the store's rows; how each number is made lies in `bot/dora/metrics.py`."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,6 @@ from bot.answers.rows import DeploymentRow, load_deployments, load_pending, load
 from bot.dora.instants import Instant
 from bot.dora.lead_time import STAGES
 from bot.dora.metrics import (
-    Formula,
     Measured,
     MeasuredChange,
     Metrics,
@@ -23,6 +21,7 @@ from bot.dora.metrics import (
     measure,
 )
 from bot.dora.reasons import NotComputed
+from bot.facts.catalog import load_rules
 from bot.store import Reader
 
 MAX_ROWS = 20_000
@@ -79,7 +78,7 @@ def first_event(reader: Reader) -> Instant | None:
 
 def with_formula(reader: Reader, question: MetricsQuestion) -> MetricsQuestion:
     """The question with its formula decided: as asked, else as the rules' options say."""
-    return question if question.formula else replace(question, formula=_configured_formula(reader))
+    return question if question.formula else replace(question, formula=load_rules(reader).options.formula)
 
 
 def gather(reader: Reader, question: MetricsQuestion, window: Window) -> list[Entry]:
@@ -203,20 +202,6 @@ def _change(
 
 def _instant(value: Instant | None) -> Instant | None:
     return value
-
-
-def _configured_formula(reader: Reader) -> Formula:
-    for kind, body in reader.fetch("answer_catalog", _kind_and_body):
-        if kind == "rules" and body:
-            formula = json.loads(body).get("options", {}).get("formula", "all")
-            return "excluding_rollbacks" if formula == "excluding_rollbacks" else (
-                "incidents" if formula == "incidents" else "all"
-            )
-    return "all"
-
-
-def _kind_and_body(kind: str, digest: str, received_at: Instant, body: str, problems: str) -> tuple[str, str]:
-    return kind, body
 
 
 def metrics_json(answer: MetricsAnswer) -> dict[str, Json]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.answers.definitions import load_definitions
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.paths import SortedPaths, linked_repositories, patterns_of, unmatched
 from bot.dora.repositories import NO_ROOTS, WebRoots
+from bot.facts.catalog import load_definition
 from bot.store import Reader
 
 _BRANCH, _TAG = "refs/heads/", "refs/tags/"
@@ -32,7 +32,7 @@ class ServicePaths:
 
 def find_paths(reader: Reader, service: str, *, web_roots: WebRoots = NO_ROOTS) -> ServicePaths | None:
     """The patterns of a service (trimmed, lower case); `None` when it is neither defined nor deployed."""
-    definition = load_definitions(reader).get(service)
+    definition = load_definition(reader, service)
     deployed = deployed_from(reader, service)
     if definition is None and deployed is None:
         return None

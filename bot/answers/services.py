@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bot.answers.cursors import Cursor
-from bot.answers.definitions import load_definitions
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.answers.rows import NEWEST, load_deployments
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
+from bot.facts.catalog import load_definitions
 from bot.store import Reader
 
 
@@ -95,7 +95,7 @@ def find_service(reader: Reader, name: str) -> ServiceShown | None:
 
 def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:
     """All services that match, the latest deployed first."""
-    definitions = load_definitions(reader)
+    definitions = {one.service: one for one in load_definitions(reader)}
     seen = _seen(reader, filters)
     by_definition = _only_definitions(filters)
     names = set(seen)

@@ -9,9 +9,9 @@ from bot.dora.commits import Sha
 from bot.dora.events import NewDeployment
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
+from bot.facts.catalog import load_definitions
 from bot.facts.deployments import record_deployment
 from bot.facts.repositories import RepositoryRow
-from bot.pipeline.catalog import load_definitions
 from bot.store import Reader, Store, Writer
 
 SLICE = 100

@@ -34,6 +34,7 @@ from bot.dora.bands import DEFAULT_YEAR
 from bot.dora.instants import DAY
 from bot.dora.lead_time import STAGES
 from bot.dora.metrics import summarise
+from bot.facts.catalog import load_catalog_states, load_definitions
 from bot.store import Reader
 from bot.web import words
 from bot.web.auth import OPEN, READ, Row
@@ -277,16 +278,16 @@ async def definition_list(request: web.Request) -> web.Response:
     asked(lambda: Form(parameters(request), known=()))
     limit_to_services(request, None)
     found, catalog = await read(
-        request, lambda reader: (definitions.load_definitions(reader), definitions.load_catalog(reader))
+        request, lambda reader: (load_definitions(reader), load_catalog_states(reader))
     )
-    values = {"definitions": [found[name] for name in sorted(found)], "catalog": catalog}
+    values = {"definitions": found, "catalog": catalog}
     return _render(request, "definitions.html", values)
 
 
 async def rule_list(request: web.Request) -> web.Response:
     """The rules in force."""
     asked(lambda: Form(parameters(request), known=()))
-    found = await read(request, definitions.load_rules)
+    found = await read(request, definitions.show_rules)
     return _render(request, "rules.html", {"found": found})
 
 

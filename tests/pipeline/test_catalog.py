@@ -8,14 +8,11 @@ import pytest
 
 from bot.dora.deployments import Series
 from bot.dora.rules import DEFAULT_RULES
+from bot.facts.catalog import load_catalog_states, load_definition, load_definitions, load_rules
 from bot.facts.marks import CHANGES, CLASSIFICATION, REPOSITORY, parse_series_key
 from bot.pipeline.catalog import (
     Catalog,
     catalog_fingerprint,
-    load_catalog_states,
-    load_definition,
-    load_definitions,
-    load_rules,
     read_catalog,
     record_catalog,
 )

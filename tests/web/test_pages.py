@@ -68,8 +68,9 @@ def dressed(texts) -> Seed:
     catalog = {"digest": "", "received_at": NOW}
     problems = [{"file": text, "line": 1, "column": 1, "severity": "error", "message": text} for text in texts]
     seed.rows["catalog"].append(catalog | {"kind": "definitions", "body": "", "problems": json.dumps(problems)})
-    rules = [{"id": text, "field": text, "pattern": text} for text in texts]
-    body = {"linked": rules, "static": rules, "options": {text: text for text in texts}}
+    # Field and options are closed sets, which the reader of rules.yaml holds.
+    rules = [{"id": text, "field": "pr_title", "pattern": text} for text in texts]
+    body = {"linked": rules, "static": rules, "options": {"formula": "all"}}
     seed.rows["catalog"].append(catalog | {"kind": "rules", "body": json.dumps(body), "problems": "[]"})
     for n, text in enumerate(texts):
         _dress(seed, n, text)

@@ -9,8 +9,8 @@ from bot.dora.history import History
 from bot.dora.introductions import IntroducedRow, Introductions, Role
 from bot.dora.paths import PathMatcher, Patterns, patterns_of
 from bot.dora.rules import CompiledRules, RuleSet, compile_rules
+from bot.facts.catalog import load_definition, load_rules
 from bot.facts.repositories import RepositoryRow, find_repository
-from bot.pipeline.catalog import load_definition, load_rules
 from bot.pipeline.history import HistoryCache
 from bot.store import Reader
 

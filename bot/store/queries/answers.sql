@@ -170,11 +170,6 @@ FROM inbox i WHERE i.id = :id
 -- How many deliveries are in which state.
 SELECT i.state, count(*) FROM inbox i GROUP BY i.state ORDER BY i.state
 
--- name: answer_definitions
--- The definitions in force, by service.
-SELECT f.service, f.shown, f.schema_version, f.team, f.tags, f.languages, f.source_patterns, f.links, f.location
-FROM definition f ORDER BY f.service
-
 -- name: answer_services
 -- The services that were ever deployed: names as first seen, where from, how often, and when last.
 SELECT d.service, d.env, d.repository, d.source, min(d.service_shown), count(*), max(d.finished_at)
@@ -182,10 +177,6 @@ FROM deployment d
 WHERE d.finished_at >= :from_at AND d.finished_at < :to_at
 GROUP BY d.service, d.env, d.repository, d.source
 ORDER BY d.service, d.env, d.repository, d.source
-
--- name: answer_catalog
--- The state of the definition files and of the rules.
-SELECT c.kind, c.digest, c.received_at, c.body, c.problems FROM catalog c ORDER BY c.kind
 
 -- name: answer_service_repositories
 -- The repositories that a service was deployed from ('' without git data).
