@@ -16,6 +16,10 @@ class RepositoryRef:
     forge_id: str = ""
     remote: str = ""
     default_branch: str = ""
+    installation_id: str = ""
+    """The GitHub App's installation that the event came through."""
+    seen_at: Instant | None = None
+    """When the forge used this name for this id, by the event's own clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,95 @@ class PullRequestSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryChanged:
+    """A repository was created, renamed, moved, archived or deleted; `repository` is what it is called afterwards."""
+
+    repository: RepositoryRef
+    at: Instant
+    old_name: str = ""
+    """Its RepositoryId before a rename or transfer."""
+    state: str = ""
+    """active, archived, deleted; "" where the event does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceRenamed:
+    """All repositories below `old` (host and path, as the beginning of RepositoryIds) are below `new` from `at` on."""
+
+    old: str
+    new: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationChanged:
+    """What an event or the API says of an installation of the GitHub App; `None` and () where it says nothing."""
+
+    id: str
+    account: str
+    at: Instant
+    state: str = ""
+    """active, suspended, deleted."""
+    permissions: tuple[tuple[str, str], ...] | None = None
+    events: tuple[str, ...] | None = None
+    added: tuple[RepositoryRef, ...] = ()
+    removed: tuple[RepositoryRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSeen:
+    """A state of a deployment at a forge, in the forge's own word for it."""
+
+    repository: RepositoryRef
+    forge_id: str
+    environment: str
+    sha: Sha | None
+    ref: str
+    created_at: Instant | None
+    state: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSeen:
+    """A release: draft, prerelease, published or deleted."""
+
+    repository: RepositoryRef
+    forge_id: str
+    tag: str
+    name: str
+    state: str
+    published_at: Instant | None
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueSeen:
+    """An issue or incident as one event shows it; `kind` is issue or incident, `state` open or closed."""
+
+    repository: RepositoryRef
+    number: int
+    kind: str
+    title: str
+    labels: tuple[str, ...]
+    severity: str
+    state: str
+    created_at: Instant | None
+    closed_at: Instant | None
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
     """An authentic event that needs nothing done. `reason` is a short slug, counted."""
 
     reason: str
 
 
-ForgeEvent = Push | PullRequestSeen | Ignored
+ForgeEvent = (
+    Push | PullRequestSeen | RepositoryChanged | NamespaceRenamed | InstallationChanged | DeploymentSeen | ReleaseSeen
+    | IssueSeen | Ignored
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

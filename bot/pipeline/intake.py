@@ -131,7 +131,7 @@ def _finished(claim: Claim, outcome: Outcome) -> dict[str, Value]:
 
 def record_events(writer: Writer, events: Sequence[ForgeEvent], *, now: Instant) -> None:
     """Record a batch of events, grouped by what they are about (a work reads before it writes)."""
-    refs = {event.repository.name: event.repository for event in events if not isinstance(event, Ignored)}
+    refs = {event.repository.name: event.repository for event in events if isinstance(event, Push | PullRequestSeen)}
     ids = {name: ensure_repository(writer, ref).id for name, ref in sorted(refs.items())}
     pushes: dict[int, list[Push]] = defaultdict(list)
     seen: dict[tuple[int, int], list[PullRequestSeen]] = defaultdict(list)

@@ -140,6 +140,56 @@ _TABLES = (
         "deployment_id target type rule field value original",
         key="deployment_id target",
     ),
+    _table(
+        "repository_name",
+        "name from_at repository_id told",
+        key="name repository_id told from_at",
+    ),
+    _table(
+        "forge_repository",
+        "repository_id installation_id state state_at",
+        key="repository_id",
+    ),
+    _table(
+        "repository_access",
+        "repository_id way reason partial checked_at",
+        key="repository_id",
+    ),
+    _table(
+        "installation",
+        "id account state state_at permissions events told_at",
+        key="id",
+    ),
+    _table(
+        "forge_deployment",
+        "repository_id forge_id environment sha ref created_at states",
+        key="repository_id forge_id",
+    ),
+    _table(
+        "forge_release",
+        "repository_id forge_id tag name state published_at told_at",
+        key="repository_id forge_id",
+    ),
+    _table(
+        "forge_issue",
+        "repository_id number kind title labels severity state created_at closed_at told_at",
+        key="repository_id number",
+    ),
+    _table(
+        "errand",
+        "key kind forge owner repository_id since cursor done total urgent version attempts run_at error",
+        key="key",
+    ),
+    _table(
+        "outbox",
+        "key kind forge repository_id subject wanted said digest remote attempts run_at error",
+        key="key",
+    ),
+    _table(
+        "hook",
+        "forge id subject state reason read_from checked_at gaps repaired",
+        key="forge id",
+    ),
 )
 TABLES = {table.name: table for table in _TABLES}
 
