@@ -21,7 +21,7 @@ from bot.engine.operations import owner_lock, perform
 from bot.pipeline.catalog import catalog_fingerprint
 from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
-from bot.pipeline.mirror import Fetched
+from bot.pipeline.mirror import Fetched, settings_access
 from bot.settings import Settings
 from bot.store import Store, StoreError
 from bot.store.opening import open_store
@@ -42,7 +42,7 @@ class Server:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.engine = Engine(store, settings, on_wanted=self._on_wanted)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now)
+        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=settings_access(settings))
 
     async def run(self, command: str, *, progress: Callable[[str], None] = lambda _: None, **arguments: object) -> object:
         """Let the engine do a job."""

@@ -26,8 +26,10 @@ Ingest = Callable[[mirror.Fetched], Awaitable[object]]
 class Fetcher:
     """Starts due fetches and hands what they brought to `ingest`."""
 
-    def __init__(self, store: Store, settings: Settings, ingest: Ingest, *, clock: Callable[[], Instant]) -> None:
-        self.store, self.settings, self.ingest, self.clock = store, settings, ingest, clock
+    def __init__(
+        self, store: Store, settings: Settings, ingest: Ingest, *, clock: Callable[[], Instant], access: mirror.Access
+    ) -> None:
+        self.store, self.settings, self.ingest, self.clock, self.access = store, settings, ingest, clock, access
         self.running: dict[int, asyncio.Task[None]] = {}
         self.slots = asyncio.Semaphore(AT_ONCE)
         self.wanted = asyncio.Event()
@@ -69,7 +71,9 @@ class Fetcher:
     async def _fetch(self, repository_id: int, wishes: list[mirror.Wish]) -> None:
         try:
             async with self.slots:
-                fetched = await mirror.fetch(self.store, self.settings, repository_id, wishes, clock=self.clock)
+                fetched = await mirror.fetch(
+                    self.store, self.settings, repository_id, wishes, clock=self.clock, access=self.access
+                )
             if fetched is not None:
                 await self.ingest(fetched)
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try

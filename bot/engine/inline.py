@@ -7,7 +7,7 @@ from bot.engine.clock import now
 from bot.engine.engine import JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.worker import Worker
-from bot.pipeline.mirror import Fetched
+from bot.pipeline.mirror import Fetched, settings_access
 from bot.settings import Settings
 from bot.store import Store
 
@@ -18,7 +18,7 @@ class Inline:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.worker = Worker(store, settings, clock=now)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now)
+        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=settings_access(settings))
         self.turn = asyncio.Lock()
         self.progress: Callable[[str], None] = lambda _: None
 

@@ -5,7 +5,7 @@ A repository named by a path is read in place; all others have a bare mirror wit
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,17 @@ from bot.dora.events import RepositoryRef
 from bot.dora.instants import HOUR, SECOND, Instant
 from bot.dora.repositories import RepositoryUrlError, repository_id
 from bot.facts.repositories import RepositoryRow
+from bot.forges.client import GitAccess
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 
 EVERYTHING = "*"
 """The wish for all branches and tags."""
 FIRST_PAUSE, LONGEST_PAUSE = 30 * SECOND, HOUR
+GITHUB_API = "https://api.github.com"
+
+Access = Callable[[str, RepositoryRow], Awaitable[GitAccess | None]]
+"""Asks a forge (github, gitlab) how git may read a repository; `None`: without credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +125,39 @@ def clone_url(row: RepositoryRow, clone_urls: Mapping[str, str]) -> str:
     return f"{clone_urls.get(host, f'https://{host}')}/{path}"
 
 
-def remote_of(row: RepositoryRow, settings: Settings) -> git.Remote:
-    """Where and how to fetch a repository. A token goes to the origin it was made for and nowhere else."""
-    url = clone_url(row, settings.clone_urls)
-    token = settings.gitlab_token
+def remote_of(row: RepositoryRow, settings: Settings, *, access: GitAccess | None = None) -> git.Remote:
+    """Where and how to fetch a repository; `access` is what its forge wants to hear."""
     configured = (*settings.clone_urls.values(), settings.gitlab_url, settings.github_api_url)
     return git.Remote(
-        url=url,
-        token=token.decode() if token and _origin(url) == _origin(settings.gitlab_url) else "",
-        username="oauth2",
+        url=clone_url(row, settings.clone_urls),
+        token=access.token if access else "",
+        username=access.username if access else "",
         plain_hosts=frozenset(urlsplit(base).netloc for base in configured if base.startswith("http://")),
     )
+
+
+def trusted_forge(url: str, settings: Settings) -> str | None:
+    """Whose credentials may go to a URL: a token goes to the origin it was made for, API or web pages, and nowhere else."""
+    api = settings.github_api_url
+    origins = {_origin(settings.gitlab_url): "gitlab", _origin(api): "github"}
+    if api == GITHUB_API:
+        origins[_origin("https://github.com")] = "github"
+    return origins.get(_origin(url))
+
+
+async def _access(row: RepositoryRow, settings: Settings, access: Access) -> GitAccess | None:
+    forge = trusted_forge(clone_url(row, settings.clone_urls), settings)
+    return await access(forge, row) if forge is not None else None
+
+
+def settings_access(settings: Settings) -> Access:
+    """The credentials that stand in the settings themselves."""
+
+    async def access(forge: str, _: RepositoryRow) -> GitAccess | None:
+        token = settings.gitlab_token
+        return GitAccess(username="oauth2", token=token.decode()) if forge == "gitlab" and token else None
+
+    return access
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -164,11 +191,17 @@ def pause_after(attempts: int, *, key: str) -> Instant:
 
 
 async def fetch(
-    store: Store, settings: Settings, repository_id: int, wishes: Sequence[Wish], *, clock: Callable[[], Instant]
+    store: Store,
+    settings: Settings,
+    repository_id: int,
+    wishes: Sequence[Wish],
+    *,
+    clock: Callable[[], Instant],
+    access: Access,
 ) -> Fetched | None:
     """Fetch what is wished for from a repository's remote; `None` when the repository is not known.
 
-    Raises a GitError. A path is only looked at: it is its own mirror.
+    Raises a GitError, or a ForgeError when `access` does. A path is only looked at: it is its own mirror.
     """
     row = await store.read_async(partial(_repository, repository_id=repository_id))
     if row is None:
@@ -180,7 +213,7 @@ async def fetch(
         return done(path=row.remote, full=True, default_branch=branch)
     path = mirror_path(settings.data_dir, repository_id)
     is_new = await asyncio.to_thread(git.init_mirror, path)
-    remote = remote_of(row, settings)
+    remote = remote_of(row, settings, access=await _access(row, settings, access))
     refs = {wish.ref for wish in wishes}
     full = is_new or EVERYTHING in refs or row.synced_from is None
     filtered, full = await _bring(path, remote, refs, full=full)

@@ -105,17 +105,38 @@ def test_where_a_repository_is_fetched_from(tmp_path: Path, remote: str, clone_u
     assert found.url == url
 
 
-def test_a_token_goes_to_its_own_origin_only(tmp_path: Path) -> None:
-    token = "glpat-0123456789abcdef"
-    told = settings(tmp_path, GITLAB_URL="https://gitlab.example.com", GITLAB_TOKEN=token)
-    assert mirror.remote_of(row(), told).token == token
-    assert mirror.remote_of(row("github.com/a/b"), told).token == ""
-    mapped = settings(
-        tmp_path, GITLAB_URL="https://gitlab.example.com", GITLAB_TOKEN=token, CLONE_URLS="gitlab.example.com=http://127.0.0.1:9001"
-    )
-    assert mirror.remote_of(row(), mapped).token == ""
-    plain = settings(tmp_path, GITLAB_URL="http://gitlab.example.com", GITLAB_TOKEN=token)
-    assert mirror.remote_of(row(remote=f"http://{NAME}.git"), plain).token == token
+@pytest.mark.parametrize(
+    ("url", "forge"),
+    [
+        ("https://gitlab.example.com/grp/sub/repo.git", "gitlab"),
+        ("https://GITLAB.example.com/grp/sub/repo.git", "gitlab"),
+        ("http://gitlab.example.com/grp/sub/repo.git", None),
+        ("https://gitlab.example.com:8443/grp/sub/repo.git", None),
+        ("https://gitlab.example.com.evil.test/grp/repo.git", None),
+        ("http://127.0.0.1:9001/grp/sub/repo.git", None),
+        ("https://github.com/acme/shop.git", "github"),
+        ("https://api.github.com/acme/shop.git", "github"),
+        ("https://evil.test/github.com/acme/shop.git", None),
+    ],
+)
+def test_a_token_goes_to_its_own_origin_only(tmp_path: Path, url: str, forge: str | None) -> None:
+    told = settings(tmp_path, GITLAB_URL="https://gitlab.example.com")
+    assert mirror.trusted_forge(url, told) == forge
+
+
+def test_a_github_of_ones_own_is_trusted_by_its_api_alone(tmp_path: Path) -> None:
+    told = settings(tmp_path, GITHUB_API_URL="https://github.example.com/api/v3")
+    assert mirror.trusted_forge("https://github.example.com/acme/shop.git", told) == "github"
+    assert mirror.trusted_forge("https://github.com/acme/shop.git", told) is None
+
+
+async def test_git_is_given_what_the_forge_wants_to_hear(tmp_path: Path) -> None:
+    told = settings(tmp_path, GITLAB_URL="https://gitlab.example.com", GITLAB_TOKEN="glpat-0123456789abcdef")
+    access = await mirror.settings_access(told)("gitlab", row())
+    remote = mirror.remote_of(row(), told, access=access)
+    assert (remote.username, remote.token) == ("oauth2", "glpat-0123456789abcdef")
+    assert await mirror.settings_access(told)("github", row()) is None
+    plain = settings(tmp_path, GITLAB_URL="http://gitlab.example.com")
     assert "gitlab.example.com" in mirror.remote_of(row(), plain).plain_hosts
 
 
@@ -141,7 +162,7 @@ class Fetching:
 
     async def fetch(self, *refs: str) -> mirror.Fetched:
         wishes = [mirror.Wish(repository_id=self.id, ref=ref, version=1, attempts=0) for ref in refs]
-        fetched = await mirror.fetch(self.store, self.settings, self.id, wishes, clock=lambda: next(self.clock))
+        fetched = await mirror.fetch(self.store, self.settings, self.id, wishes, clock=lambda: next(self.clock), access=mirror.settings_access(self.settings))
         assert fetched is not None
         return fetched
 
@@ -260,7 +281,7 @@ async def test_a_path_is_read_in_place(store: Store, tmp_path: Path) -> None:
     told = settings(tmp_path)
     wishes = [mirror.Wish(repository_id=repository.id, ref="refs/heads/main", version=1, attempts=0)]
 
-    fetched = await mirror.fetch(store, told, repository.id, wishes, clock=lambda: 5)
+    fetched = await mirror.fetch(store, told, repository.id, wishes, clock=lambda: 5, access=mirror.settings_access(told))
 
     assert fetched == mirror.Fetched(
         repository_id=repository.id, path=str(repo.path), began_at=5, full=True, wishes=tuple(wishes), default_branch="trunk"
@@ -269,8 +290,9 @@ async def test_a_path_is_read_in_place(store: Store, tmp_path: Path) -> None:
 
     repo.path.rename(tmp_path / "moved.git")
     with pytest.raises(git.NotARepositoryError):
-        await mirror.fetch(store, told, repository.id, wishes, clock=lambda: 5)
+        await mirror.fetch(store, told, repository.id, wishes, clock=lambda: 5, access=mirror.settings_access(told))
 
 
 async def test_an_unknown_repository_is_no_error(store: Store, tmp_path: Path) -> None:
-    assert await mirror.fetch(store, settings(tmp_path), 99, [], clock=lambda: 5) is None
+    told = settings(tmp_path)
+    assert await mirror.fetch(store, told, 99, [], clock=lambda: 5, access=mirror.settings_access(told)) is None
