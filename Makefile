@@ -31,7 +31,7 @@ run: $(VENV)/.run ## Start the server on an empty store
 
 test: $(VENV)/.dev ## Every test, on both engines
 	bash .ci/services
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 bench: $(VENV)/.dev ## Benchmarks: figures beside their yardsticks
 	$(BIN)/python -m benchmarks

@@ -22,7 +22,6 @@ _SETTINGS = """
 """
 _SETTING_GROUPS = ("GITHUB_", "GITLAB_", "PAGERDUTY_", "ROLLFORWARD_", "DEMO_")
 _EXCEPTIONS = Path(__file__).with_name("engine_exceptions.txt")
-_ENGINE_KEY = pytest.StashKey[tuple[str, str]]()
 _RAN_KEY = pytest.StashKey[dict[str, tuple[str, str]]]()
 _TABLE_KEY = pytest.StashKey[list[str]]()
 
@@ -79,25 +78,36 @@ def store(store_url: str) -> Iterator[Store]:
         opened.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note each test's engine."""
-    for item in items:
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the account where the reports come together: tests may run in several processes."""
+    config.stash[_RAN_KEY] = {}
+    config.pluginmanager.register(_Account(config.stash[_RAN_KEY]), "engines")
+
+
+class _Account:
+    """Which test ran on which engine."""
+
+    def __init__(self, ran: dict[str, tuple[str, str]]) -> None:
+        self.ran = ran
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Say it in the test's report, which crosses from process to process."""
         params = getattr(getattr(item, "callspec", None), "params", {})
         if params.get("engine") in ENGINES:
-            item.stash[_ENGINE_KEY] = (params["engine"], item.nodeid.split("[")[0])
+            item.user_properties.append(("engine", params["engine"]))
 
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Count it as run."""
-    if _ENGINE_KEY in item.stash:
-        item.config.stash.setdefault(_RAN_KEY, {})[item.nodeid] = item.stash[_ENGINE_KEY]
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count it as run."""
+        for name, value in report.user_properties:
+            if name == "engine":
+                self.ran[report.nodeid] = (str(value), report.nodeid.split("[")[0])
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a whole run whose engines were not tested alike."""
-    ran = session.config.stash.get(_RAN_KEY, {}).values()
-    if not ran:
+    ran = session.config.stash[_RAN_KEY].values()
+    if not ran or hasattr(session.config, "workerinput"):
         return
     per_engine = {engine: Counter(name for at, name in ran if at == engine) for engine in ENGINES}
     exceptions = _read_exceptions()
