@@ -177,7 +177,7 @@ _TABLES = (
     ),
     _table(
         "errand",
-        "key kind forge owner repository_id since cursor done total urgent version attempts run_at error",
+        "key kind forge owner repository_id since cursor reading began_at done total urgent version attempts run_at error",
         key="key",
     ),
     _table(
@@ -187,7 +187,7 @@ _TABLES = (
     ),
     _table(
         "hook",
-        "forge id subject state reason read_from checked_at gaps repaired",
+        "forge id subject state reason read_from checked_at arrived_at gaps repaired",
         key="forge id",
     ),
 )

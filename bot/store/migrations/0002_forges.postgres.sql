@@ -80,6 +80,8 @@ CREATE TABLE errand (               -- a long, resumable conversation: its curso
     repository_id BIGINT,
     since BIGINT,                  -- nothing older is wanted; NULL: everything
     cursor TEXT COLLATE "C" NOT NULL,           -- '' at the beginning
+    reading BIGINT NOT NULL,       -- the wish that is being carried out: a version
+    began_at BIGINT,               -- when that began; NULL: not yet
     done BIGINT NOT NULL,
     total BIGINT,
     urgent BIGINT NOT NULL,        -- 1: live, before any backfill
@@ -114,6 +116,7 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     reason TEXT COLLATE "C" NOT NULL,
     read_from BIGINT,              -- the log was read back to here, at the last completed reading
     checked_at BIGINT,             -- when that reading began
+    arrived_at BIGINT,             -- the newest delivery of its log that had reached us by itself
     gaps BIGINT NOT NULL,          -- deliveries found that had never been processed
     repaired BIGINT NOT NULL,
     PRIMARY KEY (forge, id)

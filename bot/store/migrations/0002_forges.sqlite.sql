@@ -80,6 +80,8 @@ CREATE TABLE errand (               -- a long, resumable conversation: its curso
     repository_id INTEGER,
     since INTEGER,                  -- nothing older is wanted; NULL: everything
     cursor TEXT NOT NULL,           -- '' at the beginning
+    reading INTEGER NOT NULL,       -- the wish that is being carried out: a version
+    began_at INTEGER,               -- when that began; NULL: not yet
     done INTEGER NOT NULL,
     total INTEGER,
     urgent INTEGER NOT NULL,        -- 1: live, before any backfill
@@ -114,6 +116,7 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     reason TEXT NOT NULL,
     read_from INTEGER,              -- the log was read back to here, at the last completed reading
     checked_at INTEGER,             -- when that reading began
+    arrived_at INTEGER,             -- the newest delivery of its log that had reached us by itself
     gaps INTEGER NOT NULL,          -- deliveries found that had never been processed
     repaired INTEGER NOT NULL,
     PRIMARY KEY (forge, id)
