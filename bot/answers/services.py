@@ -155,7 +155,7 @@ def _show(name: str, definition: ServiceDefinition | None, seen: _Seen | None) -
         if definition is None
         else DefinitionShown(
             schema_version=definition.schema_version,
-            location=definition.location,
+            location=definition.place,
             source_patterns=definition.source_patterns,
             links=tuple(link.url for link in definition.links),
         ),

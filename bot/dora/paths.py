@@ -8,6 +8,7 @@ import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import re2  # without it pathspec would match with a backtracking engine: fail here, loudly
@@ -22,6 +23,7 @@ from bot.dora.repositories import (
     SourceLink,
     WebRoots,
     parse_source_link,
+    repository_id,
     split_ref,
 )
 
@@ -179,11 +181,33 @@ def _from_links(
     too_many = check_patterns(tuple(patterns)) if patterns else None
     if too_many:
         told.append(too_many)
-    if patterns and not too_many:
+        patterns = {}
+    located = _from_code_locations(definition, repository, web_roots)
+    if located and patterns.keys() <= {EVERYTHING}:
+        # A link to the whole repository says where it is, not which part is meant.
+        return Patterns(patterns=located, origin=_at("codeLocations", definition), warnings=tuple(told))
+    if patterns:
         origin = _at("link " + ", ".join(dict.fromkeys(patterns.values())), definition)
         return Patterns(patterns=tuple(patterns), origin=origin, warnings=tuple(told))
-    origin = _at("no link into this repository" if named else "no source_patterns and no source link", definition)
-    return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told), flag=NOT_LINKED if named else "")
+    if _means_its_own(definition) and definition.repository == repository:
+        return Patterns(patterns=(EVERYTHING,), origin=_at("the repository that holds the definition", definition))
+    elsewhere = bool(named or definition.code_locations or definition.repository)
+    origin = _at("no link into this repository" if elsewhere else "no source_patterns and no source link", definition)
+    return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told), flag=NOT_LINKED if elsewhere else "")
+
+
+def _from_code_locations(definition: ServiceDefinition, repository: RepositoryId, web_roots: WebRoots) -> tuple[str, ...]:
+    found: list[str] = []
+    for location in definition.code_locations:
+        with suppress(RepositoryUrlError):  # `validate` and the definitions page say so
+            if repository_id(location.url, web_roots=web_roots) == repository:
+                found += map(normalised, location.paths or (EVERYTHING,))
+    return tuple(dict.fromkeys(found))
+
+
+def _means_its_own(definition: ServiceDefinition) -> bool:
+    """Whether it names no code, so that it speaks of the repository it was found in."""
+    return not definition.code_locations and not any(counts(link, definition.service) for link in definition.links)
 
 
 def counts(link: RepoLink, service: str) -> bool:
@@ -192,14 +216,19 @@ def counts(link: RepoLink, service: str) -> bool:
 
 
 def linked_repositories(definition: ServiceDefinition | None, *, web_roots: WebRoots = NO_ROOTS) -> set[str]:
-    """The repositories that a definition's source links name."""
+    """The repositories that a definition names: by source links and code locations, else the one that holds it."""
+    if definition is None:
+        return set()
+    if _means_its_own(definition):
+        return {definition.repository} - {""}
     names = set()
-    for link in definition.links if definition else ():
-        try:
-            if definition and counts(link, definition.service):
+    for link in definition.links:
+        with suppress(RepositoryUrlError):  # `validate` and the definitions page say so
+            if counts(link, definition.service):
                 names.add(parse_source_link(link.url, web_roots=web_roots).repository)
-        except RepositoryUrlError:
-            continue  # `validate` and the definitions page say so
+    for location in definition.code_locations:
+        with suppress(RepositoryUrlError):
+            names.add(repository_id(location.url, web_roots=web_roots))
     return names
 
 
@@ -337,4 +366,4 @@ def _wildcards(pattern: str) -> int:
 
 
 def _at(what: str, definition: ServiceDefinition) -> str:
-    return f"{what} ({definition.location})" if definition.location else what
+    return f"{what} ({definition.place})" if definition.location else what

@@ -6,7 +6,7 @@ their problems are kept, to be shown. A snapshot that changes nothing writes not
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +16,17 @@ from bot.dora.definitions import Problem, ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.dora.rules import RuleSet
-from bot.facts.catalog import DEFINITIONS, RULES, CatalogState, load_catalog_states, load_definitions, load_rules
-from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series
+from bot.facts.catalog import (
+    DEFINITIONS,
+    FROM_FOLDER,
+    RULES,
+    CatalogState,
+    load_catalog_states,
+    load_rules,
+    plan_claims,
+    write_claims,
+)
+from bot.facts.marks import CLASSIFICATION, mark_pull_request, mark_series
 from bot.guard import scrub
 from bot.sources.definitions import read_definitions
 from bot.sources.folder import definition_files, file_name, read_files
@@ -76,57 +85,30 @@ def read_catalog(folder: Path) -> Catalog:
 
 def record_catalog(writer: Writer, catalog: Catalog, *, received_at: Instant) -> None:
     """Bring a snapshot into force where it is valid, keep its problems where it is not, mark what is to derive again."""
+    writer.lock("catalog")
     states = {state.kind: state for state in load_catalog_states(writer)}
     rows: list[Row] = []
-    marks = _Marks(writer)
-    new_definitions = None
+    folder = {}
     if _takes_over(states.get(DEFINITIONS), catalog.definitions_digest, catalog.definition_problems):
-        new_definitions = catalog.definitions
-        marks.changed_paths(load_definitions(writer), new_definitions)
+        folder = {FROM_FOLDER: catalog.definitions}
+    claims = plan_claims(writer, folder)
     rows += _row(DEFINITIONS, states, catalog.definitions_digest, catalog.definition_problems, "", received_at)
     body = msgspec.json.encode(catalog.rules).decode()
-    if _takes_over(states.get(RULES), catalog.rules_digest, catalog.rule_problems):
-        marks.changed_rules(load_rules(writer), catalog.rules)
+    series: list[Series] = []
+    pull_requests: list[tuple[int, int]] = []
+    if _takes_over(states.get(RULES), catalog.rules_digest, catalog.rule_problems) and load_rules(writer) != catalog.rules:
+        # Rules decide the type of every deployment, and flag pull requests on their own.
+        series = writer.fetch("all_series", _series)
+        pull_requests = writer.fetch("all_pull_requests", _pair)
     rows += _row(RULES, states, catalog.rules_digest, catalog.rule_problems, body, received_at)
     # From here on it is written: nothing may be read any more.
-    if new_definitions is not None:
-        writer.execute("delete_definitions")
-        writer.write_many("definition", [_definition_row(definition) for definition in new_definitions])
+    write_claims(writer, claims)
     if rows:
         writer.write_many("catalog", rows, on_conflict="replace")
-    marks.write()
-
-
-class _Marks:
-    """Collects what a new snapshot makes dirty, so that all reading comes before the writing."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._series: list[tuple[Series, str]] = []
-        self._pull_requests: list[tuple[int, int]] = []
-
-    def changed_paths(self, old: Iterable[ServiceDefinition], new: Iterable[ServiceDefinition]) -> None:
-        """Services whose patterns or links differ; team and tags are looked up when asked for, nothing is derived from them."""
-        before, after = _paths_by_service(old), _paths_by_service(new)
-        changed = {service for service in before.keys() | after.keys() if before.get(service) != after.get(service)}
-        if changed:
-            self._series += [(series, CHANGES) for series in self._all_series() if series.service in changed]
-
-    def changed_rules(self, old: RuleSet, new: RuleSet) -> None:
-        """Rules decide the type of every deployment, and flag pull requests on their own."""
-        if old != new:
-            self._series += [(series, CLASSIFICATION) for series in self._all_series()]
-            self._pull_requests = self._writer.fetch("all_pull_requests", _pair)
-
-    def write(self) -> None:
-        """Mark it all."""
-        for series, stage in self._series:
-            mark_series(self._writer, series, from_at=0, stage=stage)
-        for repository_id, number in self._pull_requests:
-            mark_pull_request(self._writer, repository_id=repository_id, number=number)
-
-    def _all_series(self) -> list[Series]:
-        return self._writer.fetch("all_series", _series)
+    for one in series:
+        mark_series(writer, one, from_at=0, stage=CLASSIFICATION)
+    for repository_id, number in pull_requests:
+        mark_pull_request(writer, repository_id=repository_id, number=number)
 
 
 def _takes_over(state: CatalogState | None, digest: str, problems: Sequence[Problem]) -> bool:
@@ -158,31 +140,6 @@ def _digest(files: Mapping[str, bytes]) -> str:
         for part in (name.encode(errors="surrogateescape"), files[name]):
             digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
-
-
-def _paths_by_service(definitions: Iterable[ServiceDefinition]) -> dict[str, tuple[object, ...]]:
-    """What says which paths are a service's; a definition that says nothing of them is as good as none."""
-    said = {one.service: (one.source_patterns, one.links) for one in definitions}
-    return {service: what for service, what in said.items() if what != (None, ())}
-
-
-def _definition_row(definition: ServiceDefinition) -> Row:
-    patterns = definition.source_patterns
-    return (
-        definition.service,
-        definition.shown,
-        definition.schema_version,
-        definition.team,
-        _json(definition.tags),
-        _json(definition.languages),
-        None if patterns is None else _json(patterns),
-        _json([[link.name, link.url] for link in definition.links]),
-        definition.location,
-    )
-
-
-def _json(value: Sequence[object]) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _series(service: str, env: str) -> Series:

@@ -85,8 +85,18 @@ _TABLES = (
     ),
     _table(
         "definition",
-        "service shown schema_version team tags languages source_patterns links location",
+        "service shown schema_version team tags languages source_patterns links location code_locations repository_id",
         key="service",
+    ),
+    _table(
+        "definition_claim",
+        "service rank repository_id path shown schema_version team tags languages source_patterns links code_locations location",
+        key="service rank repository_id path",
+    ),
+    _table(
+        "definition_file",
+        "repository_id path blob commit_sha read_from good_commit problems",
+        key="repository_id path",
     ),
     _table(
         "mark",

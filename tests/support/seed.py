@@ -162,7 +162,7 @@ class Seed:
         """A service definition in force."""
         row = {"service": service.lower(), "shown": service, "schema_version": "v2.2", "team": team, "tags": "[]"}
         row |= {"languages": "[]", "source_patterns": None if patterns is None else json.dumps(list(patterns))}
-        row |= {"links": "[]", "location": f"service_definitions/{service}.yaml:1"}
+        row |= {"links": "[]", "location": f"service_definitions/{service}.yaml:1", "code_locations": "[]", "repository_id": 0}
         self.rows["definition"].append(row | more)
 
     def delivery(self, received_at: Instant, *, event: str = "push", state: str = "done", **more: Any) -> int:

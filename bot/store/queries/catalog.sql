@@ -1,15 +1,46 @@
 -- name: definitions_in_force
 -- The definitions in force, by service.
-SELECT service, shown, schema_version, team, tags, languages, source_patterns, links, location FROM definition ORDER BY service
+SELECT d.service, d.shown, d.schema_version, d.team, d.tags, d.languages, d.source_patterns, d.links, d.code_locations,
+    d.location, coalesce(r.name, '')
+FROM definition d LEFT JOIN repository r ON r.id = d.repository_id ORDER BY d.service
 
 -- name: definition_in_force
 -- The definition of one service.
-SELECT service, shown, schema_version, team, tags, languages, source_patterns, links, location FROM definition
-WHERE service = :service
+SELECT d.service, d.shown, d.schema_version, d.team, d.tags, d.languages, d.source_patterns, d.links, d.code_locations,
+    d.location, coalesce(r.name, '')
+FROM definition d LEFT JOIN repository r ON r.id = d.repository_id WHERE d.service = :service
 
--- name: delete_definitions
--- Make room for another snapshot.
-DELETE FROM definition
+-- name: definition_claims
+-- What every origin says of its services; of a service the first is in force.
+SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
+    c.links, c.code_locations, c.location, coalesce(r.name, '')
+FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
+ORDER BY c.service, c.rank, coalesce(r.name, ''), c.path
+
+-- name: claims_of_service
+-- What every origin says of one service; the first is in force.
+SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
+    c.links, c.code_locations, c.location, coalesce(r.name, '')
+FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
+WHERE c.service = :service ORDER BY c.rank, coalesce(r.name, ''), c.path
+
+-- name: delete_definition
+-- Nobody defines this service any more.
+DELETE FROM definition WHERE service = :service
+
+-- name: delete_claims
+-- Make room for what an origin says now.
+DELETE FROM definition_claim WHERE rank = :rank AND repository_id = :repository_id AND path = :path
+
+-- name: definition_files
+-- The definition files in repositories, as last seen.
+SELECT f.repository_id, r.name, f.path, f.blob, f.commit_sha, f.read_from, f.good_commit, f.problems
+FROM definition_file f JOIN repository r ON r.id = f.repository_id ORDER BY r.name, f.path
+
+-- name: definition_files_of
+-- The definition files in one repository, as last seen.
+SELECT f.repository_id, r.name, f.path, f.blob, f.commit_sha, f.read_from, f.good_commit, f.problems
+FROM definition_file f JOIN repository r ON r.id = f.repository_id WHERE f.repository_id = :repository_id ORDER BY f.path
 
 -- name: catalog_state
 -- What is in force, and the problems of the newest files.
