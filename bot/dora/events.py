@@ -45,6 +45,8 @@ class PullRequestSeen:
     updated_at: Instant
     rank: int
     complete: bool
+    test_merge_sha: Sha | None = None
+    """What the forge merged to try it out, while it is not merged (GitHub); CI may deploy that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

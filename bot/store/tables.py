@@ -157,8 +157,18 @@ _TABLES = (
     ),
     _table(
         "forge_repository",
-        "repository_id installation_id state state_at",
+        "repository_id installation_id state state_at told_at",
         key="repository_id",
+    ),
+    _table(
+        "namespace_rename",
+        "old new at",
+        key="old at new",
+    ),
+    _table(
+        "test_merge",
+        "repository_id sha head_sha number at",
+        key="repository_id sha",
     ),
     _table(
         "repository_access",

@@ -4,7 +4,7 @@ CREATE TABLE repository_name (      -- which repository a name meant from an ins
     name TEXT COLLATE "C" NOT NULL,             -- RepositoryId
     from_at BIGINT NOT NULL,
     repository_id BIGINT NOT NULL,
-    told BIGINT NOT NULL,          -- 1: an event said so at that instant; 0: the first sight of the pair
+    told BIGINT NOT NULL,          -- 0: the first sight of the pair; 1: an event said so at that instant; 2: one about a namespace above it
     PRIMARY KEY (name, repository_id, told, from_at)
 );
 CREATE INDEX repository_name_of ON repository_name (repository_id);

@@ -1,0 +1,24 @@
+-- Names of repositories ---------------------------------------------------------------------------------------------------
+
+CREATE TABLE namespace_rename (     -- all repositories below `old` were below `new` from an instant on
+    old TEXT COLLATE "C" NOT NULL,              -- the beginning of RepositoryIds: host and path
+    new TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (old, at, new)
+);
+
+CREATE TABLE test_merge (           -- what a forge tried out: deployed, it stands for the head of its pull request
+    repository_id BIGINT NOT NULL,
+    sha BYTEA NOT NULL,
+    head_sha BYTEA NOT NULL,
+    number BIGINT NOT NULL,
+    at BIGINT NOT NULL,            -- the first event that showed it
+    PRIMARY KEY (repository_id, sha)
+);
+CREATE INDEX test_merge_head ON test_merge (repository_id, head_sha);
+
+ALTER TABLE forge_repository ADD COLUMN told_at BIGINT NOT NULL DEFAULT 0;  -- when default branch and remote were told
+CREATE INDEX repository_forge_id ON repository (forge_id);
+
+-- Repositories of before are known by one name each, since nobody knows when.
+INSERT INTO repository_name (name, from_at, repository_id, told) SELECT name, 0, id, 0 FROM repository;
