@@ -1,20 +1,22 @@
 """Service definitions: files in, values and problems out.
 
 All files are read, and all mistakes told, but only a snapshot without errors may come into force. Another schema version is one
-more entry of `_READERS`.
+more entry of `_SHAPES`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.dora.definitions import Problem, RepoLink, ServiceDefinition
+from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
-from bot.dora.repositories import RepositoryUrlError, parse_source_link
+from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
 from bot.sources.quoting import Quoted, quote_patterns
-from bot.sources.schema_check import check_schema, error_at, shown, warning_at
+from bot.sources.schema_check import check_schema, error_at, notice_at, shown, warning_at
 
 EXTENSION = "datadoghq.com/dora-metrics"
+REPOS = "repos"
+"""v2's list of links that are all to code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,59 +77,76 @@ def _read_documents(file: str, text: bytes) -> tuple[list[YamlNode], list[Proble
         return [], [_refused(file, error)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """Where a schema version has what we read: paths of keys."""
+
+    schema: str
+    name: str
+    teams: tuple[str, ...] = ("team",)
+    tags: str = "tags"
+    languages: str = "languages"
+    links: tuple[str, ...] = ("links",)
+
+
+_SHAPES: Mapping[str, _Shape] = {
+    "v1": _Shape(schema="datadog/v1", name="info.dd-service", teams=("org.team",), links=("external-resources",)),
+    "v2": _Shape(schema="datadog/v2", name="dd-service", teams=("team", "dd-team"), links=("links", REPOS)),
+    "v2.1": _Shape(schema="datadog/v2.1", name="dd-service"),
+    "v2.2": _Shape(schema="datadog/v2.2", name="dd-service"),
+    "v3": _Shape(
+        schema="datadog/v3/service.schema", name="metadata.name", teams=("metadata.owner",), tags="metadata.tags",
+        languages="spec.languages", links=("metadata.links",),
+    ),
+}  # fmt: skip
+
+
 def _read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | None, list[Problem]]:
     if not isinstance(document, YamlMap):
         return None, [error_at(file, document, "a service definition is a mapping, with the keys schema-version and dd-service")]
     named = document.get("schema-version") or document.get("apiVersion")
-    if not isinstance(named, YamlText):
+    if named is None and isinstance(document.get("info"), YamlMap):
+        version = "v1"  # its schema does not ask for the key
+    elif isinstance(named, YamlText):
+        version = named.text
+    else:
         return None, [error_at(file, named or document, "the key 'schema-version' is missing; write schema-version: v2.2")]
-    reader = _READERS.get(named.text)
-    if reader is None:
-        return None, [error_at(file, named, f"schema-version {shown(named.text)} is none of v2, v2.1, v2.2")]
-    return reader(file, document, named)
+    if version not in _SHAPES:
+        return None, [error_at(file, named or document, f"schema-version {shown(version)} is none of {', '.join(_SHAPES)}")]
+    kind = document.get("kind")
+    if version == "v3" and isinstance(kind, YamlText) and kind.text != "service":
+        return None, [notice_at(file, kind, f"an entity of kind {shown(kind.text)} is no service; it is left out")]
+    return _read_service(file, document, version)
 
 
-_Reader = Callable[[str, YamlMap, YamlText], tuple[ServiceDefinition | None, list[Problem]]]
-
-
-def _comes_later(file: str, document: YamlMap, version: YamlText) -> tuple[None, list[Problem]]:
-    return None, [error_at(file, version, f"schema version {version.text} comes later; write the definition in v2.2")]
-
-
-def _read_v2(file: str, document: YamlMap, version: YamlText) -> tuple[ServiceDefinition | None, list[Problem]]:
-    """v2, v2.1 and v2.2: one shape, told apart by what their schemas allow."""
-    problems = check_schema(file, document, f"datadog/{version.text}")
+def _read_service(file: str, document: YamlMap, version: str) -> tuple[ServiceDefinition | None, list[Problem]]:
+    shape = _SHAPES[version]
+    problems = check_schema(file, document, shape.schema)
     patterns, wrong = _source_patterns(file, document)
     problems += wrong
-    name = document.get("dd-service")
+    located, wrong = _code_locations(file, document) if version == "v3" else ((), [])
+    problems += wrong
+    name = _at(document, shape.name)
     if not isinstance(name, YamlText) or any(problem.severity == "error" for problem in problems):
         return None, problems
     service = name.text.strip().lower()
     if not service:
-        return None, [*problems, error_at(file, name, "dd-service may not be empty")]
-    links = [*_links(document, "links"), *_links(document, "repos")]
+        return None, [*problems, error_at(file, name, f"{shape.name} may not be empty")]
+    links = [link for key in shape.links for link in _links(document, key)]
     problems += _link_warnings(file, service, links, patterns is not None)
     definition = ServiceDefinition(
         service=service,
         shown=name.text.strip(),
-        schema_version=version.text,
-        team=_text(document, "team") or _text(document, "dd-team"),
-        tags=_texts(document.get("tags")),
-        languages=_texts(document.get("languages")),
+        schema_version=version,
+        team=next(filter(None, (_text(document, key) for key in shape.teams)), ""),
+        tags=_texts(_at(document, shape.tags)),
+        languages=_texts(_at(document, shape.languages)),
         source_patterns=patterns,
         links=tuple(link for link, _ in links),
+        code_locations=located,
         location=f"{file}:{name.line}",
     )
     return definition, problems
-
-
-_READERS: Mapping[str, _Reader] = {
-    "v1": _comes_later,
-    "v2": _read_v2,
-    "v2.1": _read_v2,
-    "v2.2": _read_v2,
-    "v3": _comes_later,
-}
 
 
 def _source_patterns(file: str, document: YamlMap) -> tuple[tuple[str, ...] | None, list[Problem]]:
@@ -143,14 +162,39 @@ def _source_patterns(file: str, document: YamlMap) -> tuple[tuple[str, ...] | No
     listed = extension.get("source_patterns") if isinstance(extension, YamlMap) else None
     if not isinstance(listed, YamlList) or any(problem.severity == "error" for problem in problems):
         return None, problems
-    items = [item for item in listed.items if isinstance(item, YamlText)]
+    return _texts(listed), [*problems, *_check_patterns(file, listed, _text_items(listed))]
+
+
+def _code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocation, ...], list[Problem]]:
+    """v3's `codeLocations`, whose published schema checks no element."""
+    listed = _at(document, "datadog.codeLocations")
+    if not isinstance(listed, YamlList):
+        return (), []
+    problems = check_schema(file, listed, "code-locations")
+    if problems:
+        return (), problems
+    found: list[CodeLocation] = []
+    patterns: list[YamlText] = []
+    for item in listed.items:
+        if not isinstance(item, YamlMap) or not isinstance(url := item.get("repositoryURL"), YamlText):
+            continue
+        paths = item.get("paths")
+        patterns += _text_items(paths)
+        found.append(CodeLocation(url=url.text.strip(), paths=_texts(paths)))
+        try:
+            repository_id(url.text.strip())
+        except RepositoryUrlError as error:
+            problems.append(warning_at(file, url, f"this code location does not count: {error}"))
+    return tuple(found), [*problems, *(_check_patterns(file, listed, patterns) if patterns else ())]
+
+
+def _check_patterns(file: str, listed: YamlList, items: Sequence[YamlText]) -> list[Problem]:
+    """What is wrong with patterns, each and together; if nothing is, what their writer may not expect."""
     wrong = [error_at(file, item, told) for item in items if (told := check_pattern(item.text))]
     together = None if wrong else check_patterns([item.text for item in items])
     if together:
         wrong.append(error_at(file, listed, together))
-    problems += wrong
-    problems += [warning_at(file, item, told) for item in items if not wrong and (told := pattern_warning(item.text))]
-    return tuple(item.text for item in items), problems
+    return wrong or [warning_at(file, item, told) for item in items if (told := pattern_warning(item.text))]
 
 
 def _check_extension(file: str, extension: YamlNode) -> list[Problem]:
@@ -176,11 +220,11 @@ def _with_correction(problem: Problem, quoted: Iterable[Quoted]) -> Problem:
 
 def _links(document: YamlMap, key: str) -> list[tuple[RepoLink, YamlNode]]:
     """The links to code: those of type repo, and all of v2's `repos`."""
-    listed = document.get(key)
+    listed = _at(document, key)
     found: list[tuple[RepoLink, YamlNode]] = []
     for item in listed.items if isinstance(listed, YamlList) else ():
         url = item.get("url") if isinstance(item, YamlMap) else None
-        if isinstance(item, YamlMap) and url is not None and (key == "repos" or _text(item, "type").lower() == "repo"):
+        if isinstance(item, YamlMap) and url is not None and (key == REPOS or _text(item, "type").lower() == "repo"):
             found.append((RepoLink(name=_text(item, "name"), url=_text(item, "url")), url))
     return found
 
@@ -221,11 +265,22 @@ def _mended(file: str, quoted: Quoted) -> Problem:
     return Problem(file=file, line=quoted.line, column=quoted.column, severity="warning", message=message)
 
 
-def _text(node: YamlMap, key: str) -> str:
-    value = node.get(key)
+def _at(node: YamlNode, path: str) -> YamlNode | None:
+    """What stands below a path of keys."""
+    found: YamlNode | None = node
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, YamlMap) else None
+    return found
+
+
+def _text(node: YamlNode, path: str) -> str:
+    value = _at(node, path)
     return value.text.strip() if isinstance(value, YamlText) else ""
 
 
+def _text_items(node: YamlNode | None) -> list[YamlText]:
+    return [item for item in (node.items if isinstance(node, YamlList) else ()) if isinstance(item, YamlText)]
+
+
 def _texts(node: YamlNode | None) -> tuple[str, ...]:
-    items = node.items if isinstance(node, YamlList) else ()
-    return tuple(item.text for item in items if isinstance(item, YamlText))
+    return tuple(item.text for item in _text_items(node))

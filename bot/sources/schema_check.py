@@ -9,6 +9,8 @@ from itertools import islice
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
 
 from bot.dora.definitions import Problem
 from bot.guard import YamlList, YamlMap, YamlNode, YamlText, decode_json, scrub, yaml_value
@@ -25,12 +27,18 @@ def check_schema(file: str, document: YamlNode, schema: str) -> list[Problem]:
         found += (error_at(file, place, message) for place, message in _told(error, node))
         if len(found) >= MAX_PROBLEMS:
             break
-    return sorted(found, key=lambda problem: (problem.line, problem.column, problem.message))[:MAX_PROBLEMS]
+    # v3 says some things in two of its parts.
+    return sorted(set(found), key=lambda problem: (problem.line, problem.column, problem.message))[:MAX_PROBLEMS]
 
 
 def error_at(file: str, node: YamlNode, message: str) -> Problem:
     """An error at a node."""
     return Problem(file=file, line=node.line, column=node.column, severity="error", message=scrub(message))
+
+
+def notice_at(file: str, node: YamlNode, message: str) -> Problem:
+    """A notice at a node: nothing is wrong, but it is not what one might think."""
+    return Problem(file=file, line=node.line, column=node.column, severity="notice", message=scrub(message))
 
 
 def warning_at(file: str, node: YamlNode, message: str) -> Problem:
@@ -46,11 +54,23 @@ def shown(value: object) -> str:
 
 @functools.cache
 def _validator(schema: str) -> jsonschema.Draft7Validator:
-    text = resources.files("bot.sources").joinpath("schemas", *f"{schema}.json".split("/")).read_bytes()
-    loaded = decode_json(text)
+    return jsonschema.Draft7Validator(_schema(f"{schema}.json"), registry=_registry())
+
+
+@functools.cache
+def _registry() -> Registry[bool | Mapping[str, object]]:
+    """The parts of v3's schema by the names they call each other; nothing is ever fetched."""
+    folder = resources.files("bot.sources").joinpath("schemas", "datadog", "v3")
+    parts = (_schema(f"datadog/v3/{file.name}") for file in folder.iterdir())
+    empty: Registry[bool | Mapping[str, object]] = Registry()
+    return empty.with_resources((str(part["$id"]), DRAFT7.create_resource(part)) for part in parts)
+
+
+def _schema(path: str) -> dict[str, object]:
+    loaded = decode_json(resources.files("bot.sources").joinpath("schemas", *path.split("/")).read_bytes())
     if not isinstance(loaded, dict):
-        raise TypeError(f"schemas/{schema}.json is not a schema")
-    return jsonschema.Draft7Validator(loaded)
+        raise TypeError(f"schemas/{path} is not a schema")
+    return loaded
 
 
 def _node_at(document: YamlNode, path: list[str | int]) -> YamlNode:
@@ -69,7 +89,7 @@ def _told(error: ValidationError, node: YamlNode) -> Iterator[tuple[YamlNode, st
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     match error.validator:
         case "additionalProperties" if isinstance(node, YamlMap):
-            known = list(schema.get("properties", ()))
+            known = sorted(schema.get("properties", ()))
             unknown = (key for key, _ in node.entries if key.text not in known)
             for key in islice(unknown, MAX_PROBLEMS):
                 yield key, f"unknown key {shown(key.text)}{_below(where)}{_meant(key.text, known)}"

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from bot.dora.definitions import RepoLink, ServiceDefinition
+from bot.dora.definitions import CodeLocation, RepoLink, ServiceDefinition
 from bot.dora.paths import (
     MAX_PATTERNS,
     NOT_LINKED,
@@ -23,6 +24,7 @@ from bot.dora.paths import (
     check_pattern,
     check_patterns,
     escaped,
+    linked_repositories,
     normalised,
     path_bytes,
     path_text,
@@ -389,3 +391,51 @@ def test_a_missing_re2_fails_loudly() -> None:
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert told.returncode != 0
     assert re.search(r"import of re2 halted|No module named 're2'", told.stderr)
+
+
+SHOP, LIBS = "https://github.com/o/shop", "git@github.com:o/libs.git"
+
+
+@pytest.mark.parametrize(
+    ("given", "repository", "patterns", "flag"),
+    [
+        ({"code_locations": (CodeLocation(url=SHOP, paths=("src/**", "./a")),)}, "github.com/o/shop", ("src/**", "/a"), ""),
+        ({"code_locations": (CodeLocation(url=LIBS),)}, "github.com/o/libs", ("**",), ""),
+        ({"code_locations": (CodeLocation(url=LIBS),)}, "github.com/o/shop", ("**",), NOT_LINKED),
+        ({"code_locations": (CodeLocation(url="no", paths=("x",)),)}, "github.com/o/shop", ("**",), NOT_LINKED),
+        # Twice the same repository; a link to a folder says more, a link to the whole says less.
+        (
+            {"code_locations": (CodeLocation(url=SHOP, paths=("a/**",)), CodeLocation(url=SHOP, paths=("b/**", "a/**")))},
+            "github.com/o/shop", ("a/**", "b/**"), "",
+        ),
+        (
+            {"links": (RepoLink(name="Source", url=f"{SHOP}/tree/main/x"),), "code_locations": (CodeLocation(url=SHOP, paths=("a/**",)),)},
+            "github.com/o/shop", ("x/**",), "",
+        ),
+        (
+            {"links": (RepoLink(name="Source", url=SHOP),), "code_locations": (CodeLocation(url=SHOP, paths=("a/**",)),)},
+            "github.com/o/shop", ("a/**",), "",
+        ),
+        ({"links": (RepoLink(name="Source", url=SHOP),), "code_locations": (CodeLocation(url=LIBS),)}, "github.com/o/shop", ("**",), ""),
+        # Found in a repository: without links it speaks of that one.
+        ({"repository": "github.com/o/shop"}, "github.com/o/shop", ("**",), ""),
+        ({"repository": "github.com/o/shop"}, "github.com/o/libs", ("**",), NOT_LINKED),
+        ({"repository": "github.com/o/meta", "links": (RepoLink(name="x", url=f"{SHOP}/tree/main/x"),)}, "github.com/o/shop", ("x/**",), ""),
+        ({"repository": "github.com/o/meta", "links": (RepoLink(name="x", url=SHOP),)}, "github.com/o/meta", ("**",), NOT_LINKED),
+        ({"repository": "github.com/o/shop", "source_patterns": ("src/**",)}, "github.com/o/libs", ("src/**",), ""),
+    ],
+)  # fmt: skip
+def test_code_locations_and_the_repository_of_the_definition(
+    given: dict[str, object], repository: str, patterns: tuple[str, ...], flag: str
+) -> None:
+    definition = ServiceDefinition(service="x", shown="x", schema_version="v3", location="a:1", **given)  # type: ignore[arg-type]
+    found = patterns_of(definition, service="x", repository=repository)
+    assert (found.patterns, found.flag) == (patterns, flag)
+
+
+def test_a_definition_names_repositories() -> None:
+    one = ServiceDefinition(service="x", shown="x", schema_version="v3", repository="github.com/o/meta", source_patterns=("a",))
+    assert linked_repositories(one) == {"github.com/o/meta"}
+    located = replace(one, code_locations=(CodeLocation(url=SHOP), CodeLocation(url=LIBS)))
+    assert linked_repositories(located) == {"github.com/o/shop", "github.com/o/libs"}
+    assert linked_repositories(replace(one, repository="")) == linked_repositories(None) == set()

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bot.dora.definitions import Problem, RepoLink
+from bot.dora.definitions import CodeLocation, Problem, RepoLink
 from bot.sources.definitions import DefinitionsRead, read_definitions
 
 # The block of the original's documentation (GitLab groups and subgroups), as users paste it.
@@ -165,9 +165,12 @@ def test_one_service_twice_names_both_places() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
-        ("schema-version: v1\ninfo:\n  dd-service: x\n", (1, 17), "v1 comes later"),
-        ("apiVersion: v3\nkind: service\nmetadata:\n  name: x\n", (1, 13), "v3 comes later"),
-        ("schema-version: v9\ndd-service: x\n", (1, 17), "none of v2, v2.1, v2.2"),
+        ("schema-version: v1\ninfo:\n  dd-service: x\n  teem: y\n", (4, 3), "unknown key 'teem' in info"),
+        ("info: {dd-service: x}\norg: {teem: y}\n", (2, 7), "did you mean team?"),
+        ("apiVersion: v3\nkind: service\nmetadata:\n  nam: x\n  name: y\n", (4, 3), "did you mean name?"),
+        ("apiVersion: v3\nmetadata:\n  name: x\n", (1, 1), "'kind' is missing"),
+        ("apiVersion: v3\nkind: service\nmetadata: {name: x}\nspek: {}\n", (4, 1), "did you mean spec?"),
+        ("schema-version: v9\ndd-service: x\n", (1, 17), "none of v1, v2, v2.1, v2.2, v3"),
         ("dd-service: x\n", (1, 1), "schema-version: v2.2"),
         ("- x\n", (1, 1), "a mapping"),
         ("x\n", (1, 1), "a mapping"),
@@ -260,3 +263,82 @@ def test_hostile_files_are_answered_at_once(name: str) -> None:
         best = min(best, time.process_time() - started)
     assert all(len(problem.message) < 1000 for problem in found.problems)
     assert best < 0.05
+
+
+ENTITY = """\
+apiVersion: v3
+kind: service
+metadata:
+  name: Shopist
+  owner: shop
+  tags: [a:b]
+  links:
+    - {name: Source, type: repo, url: https://github.com/o/r/tree/main/x}
+    - {name: Runbook, type: runbook, url: https://example.com}
+spec:
+  languages: [go]
+  lifecycle: production
+datadog:
+  codeLocations:
+    - repositoryURL: https://github.com/o/shop.git
+      paths: [src/**, /Makefile]
+    - repositoryURL: git@gitlab.example.com:group/sub/libs.git
+"""
+
+
+def test_v3_services_are_read() -> None:
+    found = read(ENTITY)
+    (one,) = found.definitions
+    assert (one.service, one.shown, one.schema_version, one.team) == ("shopist", "Shopist", "v3", "shop")
+    assert (one.tags, one.languages, one.source_patterns, one.location) == (("a:b",), ("go",), None, "a.yaml:4")
+    assert one.links == (RepoLink(name="Source", url="https://github.com/o/r/tree/main/x"),)
+    assert one.code_locations == (
+        CodeLocation(url="https://github.com/o/shop.git", paths=("src/**", "/Makefile")),
+        CodeLocation(url="git@gitlab.example.com:group/sub/libs.git"),
+    )
+    assert found.problems == ()
+
+
+def test_v3_entities_that_are_no_services_are_left_out_with_a_notice() -> None:
+    found = read("apiVersion: v3\nkind: queue\nmetadata: {name: jobs}\n---\n" + ENTITY)
+    assert found.valid
+    assert [one.service for one in found.definitions] == ["shopist"]
+    assert told(found) == [(2, 7, "notice")]
+    assert found.problems[0].message == "an entity of kind 'queue' is no service; it is left out"
+
+
+def test_v1_is_read() -> None:
+    found = read(
+        "schema-version: v1\ninfo: {dd-service: x, service-tier: '1'}\norg: {team: core, application: y}\ntags: [a:b]\n"
+        "external-resources:\n- {name: Source, type: repo, url: https://github.com/o/r}\n"
+        "- {name: x, type: code, url: https://github.com/o/s}\n"
+        "extensions: {datadoghq.com/dora-metrics: {source_patterns: [src/**]}}\n"
+    )
+    (one,) = found.definitions
+    assert (one.team, one.tags, one.source_patterns, one.location) == ("core", ("a:b",), ("src/**",), "a.yaml:2")
+    assert one.links == (RepoLink(name="Source", url="https://github.com/o/r"),)
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("instead", "place", "severity", "said"),
+    [
+        ("paths: src/**", (16, 14), "error", "expected a list"),
+        ("pathes: [a]", (16, 7), "error", "did you mean paths?"),
+        ("paths: ['#x']", (16, 15), "error", "comment to gitignore"),
+        ("paths: [" + "a/**," * 201 + "]", (15, 5), "error", "at most 200"),
+        ("paths: [src]", (16, 15), "warning", "in every folder"),
+    ],
+)
+def test_mistakes_in_code_locations(instead: str, place: tuple[int, int], severity: str, said: str) -> None:
+    found = read(ENTITY.replace("paths: [src/**, /Makefile]", instead))
+    (problem,) = found.problems
+    assert (problem.line, problem.column, problem.severity) == (*place, severity)
+    assert said in problem.message
+    assert bool(found.definitions) == (severity == "warning")
+
+
+def test_a_code_location_that_names_no_repository_does_not_count() -> None:
+    found = read(ENTITY.replace("https://github.com/o/shop.git", "shop"))
+    assert told(found) == [(15, 22, "warning")]
+    assert "does not count" in found.problems[0].message
