@@ -5,13 +5,13 @@ A fault is looked for in the order of the list; the first that matches `METHOD p
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SECONDARY_LIMIT = (
     '{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",'
     '"documentation_url":"https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"}'
@@ -119,7 +119,7 @@ class Door:
         self.requests: list[Seen] = []
         self._clock = clock
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """For an aiohttp application."""
 
         @web.middleware

@@ -22,9 +22,13 @@ class ContractBroken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDelivery:
-    """A webhook on its way: `id` is the delivery's GUID or idempotency key, `repository` the path ("" if about none)."""
+    """A webhook on its way: `id` is its GUID or idempotency key, `repository` the path ("" if about none).
+
+    `hook` numbers the receiver among the forge's: the App's id, or the hook's.
+    """
 
     id: str
+    hook: int = 0
     event: str
     action: str
     repository: str

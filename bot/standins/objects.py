@@ -79,7 +79,7 @@ class GitDirectory:
         self, tree: Tree, parents: tuple[str, ...], *, message: str, author: Signature, committer: Signature
     ) -> str:
         """Write a commit that no ref names yet."""
-        lines = [f"tree {self._write_tree(tree)}", *(f"parent {parent}" for parent in parents)]
+        lines = [f"tree {self.write_tree(tree)}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {signed(author)}", f"committer {signed(committer)}", "", message.rstrip("\n") + "\n"]
         return self._write("commit", "\n".join(lines).encode())
 
@@ -112,7 +112,9 @@ class GitDirectory:
         return self._commits[sha]
 
     def has(self, sha: str) -> bool:
-        """Whether the object is there."""
+        """Whether the object with that whole sha is there."""
+        if len(sha) != 40 or not set(sha) <= set("0123456789abcdef"):
+            return False
         try:
             self._read(sha)
         except RepositoryError:
@@ -176,7 +178,8 @@ class GitDirectory:
             else:
                 yield f"{prefix}{name}", Entry(mode=mode, sha=sha)
 
-    def _write_tree(self, files: Tree) -> str:
+    def write_tree(self, files: Tree) -> str:
+        """Write the directory of these files, and those below it; returns its sha."""
         below: dict[str, dict[str, Entry]] = {}
         entries: dict[str, Entry] = {}
         for path, entry in files.items():
@@ -187,7 +190,7 @@ class GitDirectory:
                 entries[top] = entry
         if both := below.keys() & entries.keys():
             raise RepositoryError(f"a file and a directory: {min(both)}")
-        entries |= {name: Entry(mode="40000", sha=self._write_tree(inner)) for name, inner in below.items()}
+        entries |= {name: Entry(mode="40000", sha=self.write_tree(inner)) for name, inner in below.items()}
         # Git sorts a directory as if its name ended in a slash.
         ordered = sorted(entries.items(), key=lambda item: (item[0] + "/" if item[0] in below else item[0]).encode())
         data = b"".join(f"{entry.mode} {name}\0".encode() + bytes.fromhex(entry.sha) for name, entry in ordered)

@@ -148,7 +148,7 @@ class Repository(GitDirectory):
         for ref in (f"refs/heads/{name}", f"refs/tags/{name}", name):
             if sha := self.find(ref):
                 return self.peel(sha)
-        if len(name) == 40 and set(name) <= set("0123456789abcdef") and self.has(name):
+        if self.has(name):
             return self.peel(name)
         return self.find(f"refs/heads/{self.default_branch}") if name == "HEAD" else None
 
