@@ -1,0 +1,292 @@
+"""What GitHub's REST API answers, as values.
+
+The traps: `merge_commit_sha` is a test merge until the pull request is merged, and still names one when it was closed without;
+reviews spell their states in upper case; a draft's history is in the issue's events, and how it began in none of them.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Raw, Struct, field
+
+from bot.dora.events import InstallationChanged, PullRequestSeen, RepositoryChanged, RepositoryRef
+from bot.dora.instants import Instant
+from bot.dora.pull_requests import PullRequest, Review
+from bot.forges import PayloadError, fields
+from bot.forges.github.payloads import MERGED_RANK
+
+API_RANK = MERGED_RANK - 1
+"""What the API says when asked outranks the events of the same second, which it was asked after; but for a merge."""
+
+
+class Account(Struct):
+    """A user or an organisation."""
+
+    login: str
+
+
+class InstallationObject(Struct):
+    """An installation of the App."""
+
+    id: int
+    account: Account | None = None
+    permissions: dict[str, str] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+    suspended_at: str | None = None
+
+
+class RepositoryObject(Struct):
+    """A repository."""
+
+    id: int
+    html_url: str
+    clone_url: str | None = None
+    default_branch: str | None = None
+    archived: bool = False
+
+
+class RepositoryPage(Struct):
+    """What an installation may read."""
+
+    total_count: int
+    repositories: list[RepositoryObject]
+
+
+class Label(Struct):
+    """A label's name."""
+
+    name: str
+
+
+class Branch(Struct):
+    """One side of a pull request."""
+
+    ref: str
+    sha: str
+
+
+class Base(Struct):
+    """The side that a pull request is merged into."""
+
+    ref: str
+    repo: RepositoryObject
+
+
+class PullRequestObject(Struct):
+    """A pull request, as a list or asked alone."""
+
+    number: int
+    state: str
+    head: Branch
+    base: Base
+    created_at: str
+    updated_at: str
+    title: str | None = None
+    body: str | None = None
+    user: Account | None = None
+    labels: list[Label] | None = None
+    draft: bool | None = None
+    merged_at: str | None = None
+    merge_commit_sha: str | None = None
+
+
+class ReviewObject(Struct):
+    """A review."""
+
+    id: int
+    state: str
+    user: Account | None = None
+    submitted_at: str | None = None
+
+
+class DismissedReview(Struct):
+    """The review that an event dismissed, and what it had been."""
+
+    review_id: int
+    state: str
+
+
+class IssueEventObject(Struct):
+    """Something that happened to a pull request."""
+
+    event: str
+    created_at: str
+    dismissed_review: DismissedReview | None = None
+
+
+class ChangedFile(Struct):
+    """A file that a pull request changes."""
+
+    filename: str
+    previous_filename: str | None = None
+
+
+class FileObject(Struct):
+    """A file's contents."""
+
+    type: str
+    encoding: str = ""
+    content: str = ""
+
+
+class AppObject(Struct):
+    """The App itself."""
+
+    id: int
+    slug: str | None = None
+    name: str = ""
+
+
+class HookConfig(Struct):
+    """Where the App's webhooks go."""
+
+    url: str | None = None
+    content_type: str | None = None
+
+
+class DeliveryObject(Struct):
+    """One attempt to deliver, in the App's log."""
+
+    id: int
+    guid: str
+    delivered_at: str
+    event: str
+    status_code: int = 0
+
+
+class DeliveryRequest(Struct):
+    """What was sent."""
+
+    headers: dict[str, str] | None = None
+    payload: Raw = field(default_factory=Raw)
+
+
+class DeliveryDetail(Struct):
+    """One attempt with what was sent."""
+
+    event: str
+    request: DeliveryRequest
+
+
+class CheckOutput(Struct):
+    """What a check run says."""
+
+    annotations_count: int = 0
+
+
+class CheckRunObject(Struct):
+    """A check run."""
+
+    id: int
+    head_sha: str
+    external_id: str | None = None
+    output: CheckOutput = field(default_factory=CheckOutput)
+
+
+class CheckRunPage(Struct):
+    """The check runs of a commit."""
+
+    check_runs: list[CheckRunObject]
+
+
+def repository_ref(seen: RepositoryObject, *, installation_id: str, at: Instant) -> RepositoryRef:
+    """The repository as it is called now. Raises PayloadError."""
+    url = seen.clone_url or seen.html_url
+    found = fields.repository(forge="github", forge_id=seen.id, url=url, default_branch=seen.default_branch)
+    return RepositoryRef(
+        name=found.name,
+        forge=found.forge,
+        forge_id=found.forge_id,
+        remote=found.remote,
+        default_branch=found.default_branch,
+        installation_id=installation_id,
+        seen_at=at,
+    )
+
+
+def repository_changed(seen: RepositoryObject, *, installation_id: str, at: Instant) -> RepositoryChanged:
+    """The repository's name and state. Raises PayloadError."""
+    ref = repository_ref(seen, installation_id=installation_id, at=at)
+    return RepositoryChanged(repository=ref, at=at, state="archived" if seen.archived else "active")
+
+
+def installation_changed(seen: InstallationObject, *, at: Instant) -> InstallationChanged:
+    """The installation's rights and state."""
+    return InstallationChanged(
+        id=str(seen.id),
+        account=fields.name(seen.account.login if seen.account else None),
+        at=at,
+        state="active" if seen.suspended_at is None else "suspended",
+        permissions=tuple(sorted((fields.name(name), fields.name(level)) for name, level in seen.permissions.items())),
+        events=tuple(sorted({fields.name(event) for event in seen.events})),
+    )
+
+
+def pull_request_seen(
+    seen: PullRequestObject,
+    *,
+    reviews: Iterable[ReviewObject],
+    events: Sequence[IssueEventObject] | None,
+    installation_id: str,
+    at: Instant,
+) -> PullRequestSeen:
+    """The pull request with its history (`events` is `None` where that was not asked for). Raises PayloadError."""
+    merged_at = fields.instant(seen.merged_at)
+    if seen.state not in ("open", "closed"):
+        raise PayloadError("bad_state", "a pull request is neither open nor closed")
+    return PullRequestSeen(
+        repository=repository_ref(seen.base.repo, installation_id=installation_id, at=at),
+        pull_request=PullRequest(
+            number=fields.number(seen.number),
+            title=fields.name(seen.title),
+            body=fields.text(seen.body),
+            head_ref=fields.name(seen.head.ref),
+            base_ref=fields.name(seen.base.ref),
+            labels=tuple(dict.fromkeys(fields.name(label.name) for label in seen.labels or ())),
+            author=fields.name(seen.user.login if seen.user else None),
+            state=seen.state if merged_at is None else "merged",
+            created_at=fields.instant(seen.created_at),
+            merged_at=merged_at,
+            merge_sha=None if merged_at is None else fields.sha(seen.merge_commit_sha),
+            head_sha=fields.sha(seen.head.sha),
+            readiness=() if events is None else _readiness(seen, events),
+            reviews=_reviews(reviews, events or ()),
+        ),
+        updated_at=fields.needed_instant(seen.updated_at),
+        rank=API_RANK if merged_at is None else MERGED_RANK,
+        complete=True,
+    )
+
+
+_READY = {"ready_for_review": True, "convert_to_draft": False, "converted_to_draft": False}
+
+
+def _readiness(seen: PullRequestObject, events: Sequence[IssueEventObject]) -> tuple[tuple[Instant, bool], ...]:
+    """How it was opened, by what its first change changed, and every change since."""
+    flips = sorted((fields.needed_instant(one.created_at), _READY[one.event]) for one in events if one.event in _READY)
+    opened_ready = not flips[0][1] if flips else not seen.draft
+    return ((fields.needed_instant(seen.created_at), opened_ready), *flips)
+
+
+def _reviews(reviews: Iterable[ReviewObject], events: Sequence[IssueEventObject]) -> tuple[Review, ...]:
+    """Approvals, and dismissed reviews with what they had been, which only the dismissal's event tells."""
+    dismissals = {
+        one.dismissed_review.review_id: (fields.needed_instant(one.created_at), one.dismissed_review.state)
+        for one in events
+        if one.event == "review_dismissed" and one.dismissed_review is not None
+    }
+    found = []
+    for seen in reviews:
+        state, submitted_at = seen.state.casefold(), fields.instant(seen.submitted_at)
+        dismissed_at, before = dismissals.get(seen.id, (None, ""))
+        if submitted_at is None or (state != "approved" and (state != "dismissed" or dismissed_at is None)):
+            continue
+        found.append(
+            Review(
+                id=str(seen.id),
+                reviewer=fields.name(seen.user.login if seen.user else None),
+                approved=state == "approved" or before.casefold() == "approved",
+                submitted_at=submitted_at,
+                dismissed_at=dismissed_at if state == "dismissed" else None,
+            )
+        )
+    return tuple(found)
