@@ -19,6 +19,8 @@ PULL_REQUESTS: Final = "pull_requests"
 """Those of one repository: all of them (backfill), or those updated since an instant (reconcile)."""
 PULL_REQUEST: Final = "pull_request"
 """One, by its number: the subject."""
+HOOKS: Final = "hooks"
+"""Where webhooks come from."""
 LOG: Final = "log"
 """The log of the hook that is the subject."""
 

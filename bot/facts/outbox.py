@@ -20,12 +20,13 @@ REDELIVER: Final = "redeliver"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message as stored."""
+    """A message as stored; `repository` is the name of its repository, "" without one."""
 
     key: str
     kind: str
     forge: str
     repository_id: int | None
+    repository: str
     subject: str
     wanted: int
     said: int
@@ -78,12 +79,17 @@ def drop_message(writer: Writer, message: Message, *, error: str) -> None:
     writer.execute("drop_message", key=message.key, said=message.wanted, error=error[:500])
 
 
+def forget_message(writer: Writer, message: Message) -> None:
+    """It had the effect it was meant to have."""
+    writer.execute("forget_message", key=message.key)
+
+
 def to_message(
-    key: str, kind: str, forge: str, repository_id: int | None, subject: str, wanted: int, said: int, digest: str,
-    remote: str, attempts: int, run_at: int, error: str,
+    key: str, kind: str, forge: str, repository_id: int | None, repository: str, subject: str, wanted: int, said: int,
+    digest: str, remote: str, attempts: int, run_at: int, error: str,
 ) -> Message:  # fmt: skip
     """A row of the table."""
     return Message(
-        key=key, kind=kind, forge=forge, repository_id=repository_id, subject=subject, wanted=wanted, said=said,
-        digest=digest, remote=remote, attempts=attempts, run_at=run_at, error=error,
+        key=key, kind=kind, forge=forge, repository_id=repository_id, repository=repository, subject=subject, wanted=wanted,
+        said=said, digest=digest, remote=remote, attempts=attempts, run_at=run_at, error=error,
     )  # fmt: skip

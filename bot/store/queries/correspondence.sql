@@ -86,13 +86,15 @@ ON CONFLICT (key) DO UPDATE SET
 
 -- name: due_messages
 -- What is to be said now, the longest waiting first.
-SELECT key, kind, forge, repository_id, subject, wanted, said, digest, remote, attempts, run_at, error FROM outbox
-WHERE said < wanted AND run_at <= :now ORDER BY run_at, key LIMIT :n
+SELECT o.key, o.kind, o.forge, o.repository_id, coalesce(r.name, ''), o.subject, o.wanted, o.said, o.digest, o.remote, o.attempts,
+    o.run_at, o.error FROM outbox o LEFT JOIN repository r ON r.id = o.repository_id
+WHERE o.said < o.wanted AND o.run_at <= :now ORDER BY o.run_at, o.key LIMIT :n
 
 -- name: messages_by_key
 -- These messages.
-SELECT key, kind, forge, repository_id, subject, wanted, said, digest, remote, attempts, run_at, error FROM outbox
-WHERE key IN (:keys)
+SELECT o.key, o.kind, o.forge, o.repository_id, coalesce(r.name, ''), o.subject, o.wanted, o.said, o.digest, o.remote, o.attempts,
+    o.run_at, o.error FROM outbox o LEFT JOIN repository r ON r.id = o.repository_id
+WHERE o.key IN (:keys)
 
 -- name: lock_due_messages
 -- Which of these are still due.
@@ -119,6 +121,10 @@ UPDATE outbox SET attempts = :attempts, run_at = :run_at, error = :error WHERE k
 -- Nobody is there to say it to.
 UPDATE outbox SET said = :said, error = :error, attempts = 0 WHERE key = :key
 
+-- name: forget_message
+-- It had its effect.
+DELETE FROM outbox WHERE key = :key
+
 -- name: hooks
 -- Where webhooks come from.
 SELECT forge, id, subject, state, reason, read_from, checked_at, arrived_at, gaps, repaired FROM hook ORDER BY forge, id
@@ -142,3 +148,29 @@ WHERE forge = :forge AND id = :id
 -- name: finish_reading
 -- A hook's log was read to its end.
 UPDATE hook SET checked_at = :checked_at, read_from = :read_from WHERE forge = :forge AND id = :id
+
+-- name: receipts_known
+-- Which of these deliveries are in the inbox, and since when.
+SELECT key, received_at FROM inbox WHERE source = :source AND key IN (:keys)
+
+-- name: repository_to_ask
+-- What a forge is asked with about a repository: its name, its number there, the installation that may read it.
+SELECT r.name, r.forge_id, coalesce(f.installation_id, '') FROM repository r
+LEFT JOIN forge_repository f ON f.repository_id = r.id WHERE r.id = :id
+
+-- name: repositories_to_welcome
+-- Repositories that a forge lets us read and whose pull requests nobody has asked for yet.
+SELECT r.id, r.name FROM repository r JOIN forge_repository f ON f.repository_id = r.id
+WHERE r.forge = :forge AND f.state IN ('active', 'archived') AND NOT EXISTS (
+    SELECT 1 FROM errand e WHERE e.key = 'pull_requests/' || r.forge || '/' || CAST(r.id AS TEXT) || '/')
+ORDER BY r.id LIMIT :n
+
+-- name: drop_errands_of_absent
+-- Repositories that we may not read any more: should they come back, they are welcomed anew.
+DELETE FROM errand WHERE forge = :forge
+AND repository_id IN (SELECT repository_id FROM forge_repository WHERE state IN ('deleted', 'removed'))
+
+-- name: repositories_of_forge
+-- The repositories that a forge lets us read and that may still change, after this one.
+SELECT r.id, r.name, r.forge_id FROM repository r JOIN forge_repository f ON f.repository_id = r.id
+WHERE r.forge = :forge AND f.state = 'active' AND r.id > :after ORDER BY r.id LIMIT :n
