@@ -34,18 +34,20 @@ from bot.git.local import (
     init_mirror,
     is_repository,
     list_refs,
+    read_blob,
     remote_origin_url,
     rev_parse,
+    root_files,
     shallow_boundary,
 )
 from bot.git.log import LogEntry, log, parse_log
-from bot.git.remote import Fetched, Remote, fetch_all, fetch_refs, list_remote, remote_default_branch
+from bot.git.remote import Fetched, Remote, fetch_all, fetch_blobs, fetch_refs, list_remote, remote_default_branch
 
 __all__ = [
     "BadArgumentError", "BadObjectsError", "Counting", "Fetched", "GitError", "GitMissingError", "GitTimeoutError", "LogEntry",
     "NotARepositoryError", "ProtocolRefusedError", "RefConflictError", "RefTip", "Remote", "RemoteError", "RemoteNotFoundError",
     "RemoteRefusedError", "TooLargeError", "clean", "default_branch", "delete_refs", "existing_commits",
-    "fetch_all", "fetch_refs", "git_version", "init_mirror", "is_ref", "is_repository", "is_sha", "list_refs",
-    "list_remote", "log", "parse_log", "protocols_for", "remote_default_branch", "remote_origin_url", "rev_parse",
-    "shallow_boundary",
+    "fetch_all", "fetch_blobs", "fetch_refs", "git_version", "init_mirror", "is_ref", "is_repository", "is_sha", "list_refs",
+    "list_remote", "log", "parse_log", "protocols_for", "read_blob", "remote_default_branch", "remote_origin_url",
+    "rev_parse", "root_files", "shallow_boundary",
 ]

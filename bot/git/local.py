@@ -13,7 +13,14 @@ from bot.dora.commits import Sha
 from bot.dora.instants import LATEST, SECOND, Instant
 from bot.git.arguments import clean, is_ref, is_sha
 from bot.git.environment import environment
-from bot.git.errors import BadArgumentError, GitError, GitMissingError, GitTimeoutError, NotARepositoryError
+from bot.git.errors import (
+    BadArgumentError,
+    GitError,
+    GitMissingError,
+    GitTimeoutError,
+    NotARepositoryError,
+    TooLargeError,
+)
 
 MINIMUM_VERSION = (2, 31)
 """The first git that takes its configuration from the environment."""
@@ -169,6 +176,28 @@ def existing_commits(path: Path, shas: Iterable[Sha]) -> list[Sha]:
     asked = b"".join(sha.hex().encode() + b"\n" for sha in wanted)
     said = _run(path, "cat-file", "--batch-check=%(objecttype)", stdin=asked).split(b"\n")
     return [sha for sha, line in zip(wanted, said, strict=False) if line == b"commit"]
+
+
+def root_files(path: Path, commit: Sha, names: Sequence[str]) -> dict[str, bytes]:
+    """Those of `names` that are plain files at the root of a commit's tree, with the ids of their contents."""
+    said = _run(path, "ls-tree", "-z", "--full-tree", commit.hex(), "--", *names)
+    rows = (line.partition(b"\t") for line in said.split(b"\0") if line)
+    return {
+        name.decode("utf-8", "surrogateescape"): unhexlify(head.split()[2])
+        for head, _, name in rows
+        if head.startswith((b"100644 ", b"100755 "))
+    }
+
+
+def read_blob(path: Path, blob: bytes, *, limit: int) -> bytes | None:
+    """A file's contents; `None` where the mirror left them out. Raises TooLargeError beyond `limit` bytes."""
+    asked = blob.hex().encode() + b"\n"
+    said = _run(path, "cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=asked, accept=(0, 128)).split()
+    if len(said) != 2 or said[0] != b"blob":
+        return None
+    if int(said[1]) > limit:
+        raise TooLargeError(f"{int(said[1]):,} bytes, at most {limit:,} are read")
+    return _run(path, "cat-file", "blob", blob.hex())
 
 
 class Counting:

@@ -7,7 +7,7 @@ import re
 import signal
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from bot.git.errors import (
 from bot.git.local import delete_refs, first_lines
 
 FETCH_TIMEOUT = 3_600.0
+BLOB_TIMEOUT = 60.0
 MAX_PACK = 4 * 2**30
 """Bytes a single fetched file may have; what matters where a server cannot leave the contents out."""
 
@@ -90,6 +91,21 @@ async def fetch_refs(mirror: Path, remote: Remote, names: Iterable[str]) -> Fetc
         return Fetched(missing=missing)
     done = await _fetch(mirror, remote, [f"+{name}:{name}" for name in found], "--no-tags")
     return Fetched(missing=missing, filtered=done.filtered)
+
+
+async def fetch_blobs(mirror: Path, remote: Remote, blobs: Iterable[bytes], *, limit: int) -> None:
+    """Bring the contents of a few files, which the other fetches leave out; at most `limit` bytes as sent.
+
+    Raises as `fetch_all` does.
+    """
+    options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--stdin"]
+    narrow = replace(remote, max_pack=min(limit, remote.max_pack), timeout=min(BLOB_TIMEOUT, remote.timeout))
+    stdin = "".join(f"{blob.hex()}\n" for blob in blobs).encode()
+    try:
+        await _network(mirror, narrow, ["fetch", *options, "--", "origin"], stdin=stdin)
+    except GitError:
+        _sweep(mirror)
+        raise
 
 
 async def list_remote(remote: Remote, mirror: Path) -> frozenset[str]:
