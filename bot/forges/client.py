@@ -4,7 +4,7 @@ Rules: a client retries nothing for longer than a few seconds; it says when to c
 here blocks the event loop. No error's text holds a token.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.dora.events import ForgeEvent, PullRequestSeen
@@ -117,7 +117,7 @@ class GitAccess:
     """What git is to say to the forge; the token is never shown."""
 
     username: str
-    token: str
+    token: str = field(repr=False)
 
 
 class ForgeClient(Protocol):

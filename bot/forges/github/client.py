@@ -8,8 +8,9 @@ another repository of that name is refused.
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import structlog
@@ -56,6 +57,7 @@ from bot.forges.github.webhook import STORED_HEADERS
 from bot.forges.github.wire import PATIENCE, Answer, Wire
 
 T = TypeVar("T")
+N = TypeVar("N", bound="_Numbered")
 log = structlog.get_logger(__name__)
 
 APP_HOOK = "app"
@@ -109,15 +111,15 @@ class GithubClient:
             return await self._repositories_of(here)
         path = f"app/installations?per_page={PER_PAGE}&page={here.installations}"
         answer = await self._tokens.ask_as_app("GET", path, list[InstallationObject], background=True)
-        at = self._wire.server_now()
+        events = list(_parsed(answer.value, installation_changed))
         following = RepositoryCursor(
             installations=here.installations + 1 if answer.next else 0,
-            todo=[one.id for one in answer.value if one.suspended_at is None],
+            todo=[(int(one.id), one.at) for one in events if one.state == "active"],
         )
-        return EventPage(events=tuple(installation_changed(one, at=at) for one in answer.value), cursor=str(following))
+        return EventPage(events=tuple(events), cursor=str(following))
 
     async def _repositories_of(self, here: RepositoryCursor) -> EventPage:
-        installation, *rest = here.todo
+        (installation, changed_at), *rest = here.todo
         done = RepositoryCursor(installations=here.installations, todo=rest)
         path = f"installation/repositories?per_page={PER_PAGE}&page={here.page}"
         try:
@@ -128,16 +130,12 @@ class GithubClient:
             # One installation that was removed or suspended meanwhile does not keep the others from being listed.
             log.warning("an installation cannot be listed", installation=installation, reason=error.detail)
             return EventPage(events=(), cursor=str(done))
-        at = self._wire.server_now()
-        events: list[ForgeEvent] = []
-        for one in answer.value.repositories:
-            try:
-                events.append(repository_changed(one, installation_id=str(installation), at=at))
-            except PayloadError as error:
-                log.warning("a repository is left out", repository=one.id, reason=error.slug)
+        parse = partial(repository_changed, installation_id=str(installation), listed_at=changed_at)
         more = RepositoryCursor(installations=here.installations, todo=here.todo, page=here.page + 1)
         return EventPage(
-            events=tuple(events), cursor=str(more if answer.next else done), total=answer.value.total_count
+            events=tuple(_parsed(answer.value.repositories, parse)),
+            cursor=str(more if answer.next else done),
+            total=answer.value.total_count,
         )
 
     # Pull requests ----------------------------------------------------------------------------------------------------
@@ -185,7 +183,6 @@ class GithubClient:
             reviews=reviews,
             events=events,
             installation_id=await self._installation(repository),
-            at=self._wire.server_now(),
         )
 
     async def _history(self, repository: RepositoryKey, path: str, background: bool) -> list[IssueEventObject] | None:
@@ -227,7 +224,7 @@ class GithubClient:
         try:
             config = (await self._tokens.ask_as_app("GET", "app/hook/config", HookConfig, background=True)).value
         except NotThereError:
-            return (HookSeen(id=APP_HOOK, subject=subject, state="gone", reason="the App has no webhook"),)
+            return (HookSeen(id=APP_HOOK, subject=subject, state="active"),)
         if not config.url:
             return (HookSeen(id=APP_HOOK, subject=subject, state="gone", reason="the App's webhook has no URL"),)
         return (HookSeen(id=APP_HOOK, subject=subject, state="active", reason=f"sends to {fields.name(config.url)}"),)
@@ -341,6 +338,21 @@ def _instant(text: str) -> Instant:
 def _check_identity(repository: RepositoryKey, one: PullRequestObject) -> None:
     if repository.forge_id and str(one.base.repo.id) != repository.forge_id:
         raise NotThereError("another_repository", "another repository has taken this name")
+
+
+class _Numbered(Protocol):
+    """An object that GitHub numbers."""
+
+    id: int
+
+
+def _parsed(objects: Iterable[N], parse: Callable[[N], T]) -> Iterator[T]:
+    """What can be parsed; one odd object does not keep the others out."""
+    for one in objects:
+        try:
+            yield parse(one)
+        except PayloadError as error:
+            log.warning("an object is left out", kind=one.__class__.__name__, number=one.id, reason=error.slug)
 
 
 def _both_names(files: Iterable[ChangedFile]) -> Iterable[str]:

@@ -47,10 +47,11 @@ class PullRequestCursor:
 
 
 class RepositoryCursor(Struct):
-    """Which page of installations comes next (0: none), whose repositories are still to be listed, and their page."""
+    """Which page of installations comes next (0: none); of which (and last changed when) the repositories are still to be
+    listed; and the page of the first one's."""
 
     installations: int = 1
-    todo: list[int] = field(default_factory=list)
+    todo: list[tuple[int, Instant]] = field(default_factory=list)
     page: int = 1
 
     @classmethod

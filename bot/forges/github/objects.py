@@ -5,6 +5,7 @@ reviews spell their states in upper case; a draft's history is in the issue's ev
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from msgspec import Raw, Struct, field
 
@@ -31,6 +32,7 @@ class InstallationObject(Struct):
     account: Account | None = None
     permissions: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    updated_at: str | None = None
     suspended_at: str | None = None
 
 
@@ -41,6 +43,7 @@ class RepositoryObject(Struct):
     html_url: str
     clone_url: str | None = None
     default_branch: str | None = None
+    updated_at: str | None = None
     archived: bool = False
 
 
@@ -188,33 +191,29 @@ class CheckRunPage(Struct):
     check_runs: list[CheckRunObject]
 
 
-def repository_ref(seen: RepositoryObject, *, installation_id: str, at: Instant) -> RepositoryRef:
+def repository_ref(seen: RepositoryObject, *, installation_id: str) -> RepositoryRef:
     """The repository as it is called now. Raises PayloadError."""
     url = seen.clone_url or seen.html_url
     found = fields.repository(forge="github", forge_id=seen.id, url=url, default_branch=seen.default_branch)
-    return RepositoryRef(
-        name=found.name,
-        forge=found.forge,
-        forge_id=found.forge_id,
-        remote=found.remote,
-        default_branch=found.default_branch,
-        installation_id=installation_id,
-        seen_at=at,
-    )
+    return replace(found, installation_id=installation_id, seen_at=fields.instant(seen.updated_at))
 
 
-def repository_changed(seen: RepositoryObject, *, installation_id: str, at: Instant) -> RepositoryChanged:
-    """The repository's name and state. Raises PayloadError."""
-    ref = repository_ref(seen, installation_id=installation_id, at=at)
-    return RepositoryChanged(repository=ref, at=at, state="archived" if seen.archived else "active")
+def repository_changed(seen: RepositoryObject, *, installation_id: str, listed_at: Instant) -> RepositoryChanged:
+    """The repository's name and state; `listed_at` is when its installation last changed. Raises PayloadError.
+
+    Both are told by GitHub's clock and at instants that its webhooks tell too, so that the newer word is known.
+    """
+    ref = repository_ref(seen, installation_id=installation_id)
+    state = "archived" if seen.archived else "active"
+    return RepositoryChanged(repository=ref, at=max(ref.seen_at or 0, listed_at), state=state)
 
 
-def installation_changed(seen: InstallationObject, *, at: Instant) -> InstallationChanged:
-    """The installation's rights and state."""
+def installation_changed(seen: InstallationObject) -> InstallationChanged:
+    """The installation's rights and state. Raises PayloadError."""
     return InstallationChanged(
         id=str(seen.id),
         account=fields.name(seen.account.login if seen.account else None),
-        at=at,
+        at=max(fields.instant(seen.updated_at) or 0, fields.instant(seen.suspended_at) or 0),
         state="active" if seen.suspended_at is None else "suspended",
         permissions=tuple(sorted((fields.name(name), fields.name(level)) for name, level in seen.permissions.items())),
         events=tuple(sorted({fields.name(event) for event in seen.events})),
@@ -227,14 +226,13 @@ def pull_request_seen(
     reviews: Iterable[ReviewObject],
     events: Sequence[IssueEventObject] | None,
     installation_id: str,
-    at: Instant,
 ) -> PullRequestSeen:
     """The pull request with its history (`events` is `None` where that was not asked for). Raises PayloadError."""
     merged_at = fields.instant(seen.merged_at)
     if seen.state not in ("open", "closed"):
         raise PayloadError("bad_state", "a pull request is neither open nor closed")
     return PullRequestSeen(
-        repository=repository_ref(seen.base.repo, installation_id=installation_id, at=at),
+        repository=repository_ref(seen.base.repo, installation_id=installation_id),
         pull_request=PullRequest(
             number=fields.number(seen.number),
             title=fields.name(seen.title),

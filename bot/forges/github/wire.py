@@ -6,10 +6,9 @@ own origin alone. A failing GET is asked once more, nothing else is. The text of
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
@@ -20,6 +19,7 @@ from msgspec import Struct
 from bot import __version__
 from bot.dora.instants import Duration, Instant
 from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereError
+from bot.forges.github.etags import EtagCache, OwnerCache
 from bot.forges.github.rate import Breaker, Quota, http_date, retry_after
 from bot.guard import GuardError, decode_json_as, scrub
 
@@ -34,15 +34,11 @@ PATIENCE = 30.0
 CONNECT = 10.0
 LARGEST_ANSWER = 20 * 1024 * 1024
 MOST_REDIRECTS = 3
-CACHED = 8 * 1024 * 1024
-"""Bytes of answers kept for conditional requests, which cost no quota; of one answer at most an eighth."""
 DECODED_ASIDE = 256 * 1024
 """Larger answers are decoded in a thread."""
 ONCE_MORE = frozenset({"server_error", "unreachable", "broken_answer"})
 PAUSE = 0.5
 """Seconds before a failed GET is asked again."""
-
-_Cached = tuple[str | None, str | None, Any, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +77,6 @@ class Wire:
         self._quotas: dict[str, Quota] = {}
         self._breaker = Breaker()
         self._cache = EtagCache()
-
-    def server_now(self) -> Instant:
-        """Now, by GitHub's clock."""
-        return self.clock() + self.skew
 
     async def ask(
         self,
@@ -208,7 +200,7 @@ class Wire:
 class _Call(GitHubAPI):
     """One request by gidgethub, which here neither decodes bodies (that is `guard`'s) nor judges statuses."""
 
-    def __init__(self, wire: Wire, quota: Quota, cache: "OwnerCache", largest: int) -> None:
+    def __init__(self, wire: Wire, quota: Quota, cache: OwnerCache, largest: int) -> None:
         super().__init__(wire.session(), USER_AGENT, cache=cache, base_url=wire.api_url)
         self._wire, self._quota, self._largest, self._url, self._kept = wire, quota, largest, "", cache
         self.last_page: int | None = None
@@ -234,70 +226,6 @@ class _Call(GitHubAPI):
         self.last_page = _last_page(answered.get("link", ""))
         kept = {name: answered[name] for name in ("etag", "last-modified", "link") if name in answered}
         return status, {**kept, "content-type": "text/plain; charset=latin-1"}, data
-
-
-class EtagCache:
-    """Answers with their ETags: the most recently used, up to `CACHED` bytes, each credential's apart."""
-
-    def __init__(self) -> None:
-        self._entries: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
-        self._size = 0
-
-    def of(self, owner: str) -> "OwnerCache":
-        """The part that this credential sees."""
-        return OwnerCache(self, owner)
-
-    def get(self, key: tuple[str, str]) -> _Cached:
-        """Raises KeyError."""
-        self._entries.move_to_end(key)
-        return self._entries[key]
-
-    def put(self, key: tuple[str, str], entry: _Cached) -> None:
-        """Keep it, and let the longest unused go."""
-        self.drop(key)
-        size = _size(entry)
-        if size > CACHED // 8:
-            return
-        self._entries[key] = entry
-        self._size += size
-        while self._size > CACHED:
-            _, dropped = self._entries.popitem(last=False)
-            self._size -= _size(dropped)
-
-    def drop(self, key: tuple[str, str]) -> None:
-        """Forget it."""
-        if key in self._entries:
-            self._size -= _size(self._entries.pop(key))
-
-    def urls(self, owner: str) -> list[str]:
-        """What is kept for a credential."""
-        return [url for kept, url in self._entries if kept == owner]
-
-
-class OwnerCache(MutableMapping[str, _Cached]):
-    """One credential's part of the cache, as gidgethub wants it."""
-
-    def __init__(self, cache: EtagCache, owner: str) -> None:
-        self._cache, self._owner = cache, owner
-
-    def __getitem__(self, url: str) -> _Cached:
-        return self._cache.get((self._owner, url))
-
-    def __setitem__(self, url: str, entry: _Cached) -> None:
-        self._cache.put((self._owner, url), entry)
-
-    def __delitem__(self, url: str) -> None:
-        self._cache.drop((self._owner, url))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._cache.urls(self._owner))
-
-    def __len__(self) -> int:
-        return len(self._cache.urls(self._owner))
-
-
-def _size(entry: _Cached) -> int:
-    return len(entry[2] or "") + 512
 
 
 async def _decoded(into: type[T], text: str, largest: int) -> T:
