@@ -1,55 +1,139 @@
-"""Record repositories: one row per RepositoryId, made at first sight."""
+"""Record repositories: which there are, what they are called when, what their forge says of them.
 
+What a forge says last counts, by the event's own clock; a repository synced from a path stays one, whatever the forge says.
+"""
+
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from bot.dora.events import RepositoryRef
+from bot.dora.events import NamespaceRenamed, RepositoryChanged, RepositoryRef
+from bot.dora.instants import Instant
+from bot.dora.repositories import RepositoryId
+from bot.facts.fetches import want_fetch
+from bot.facts.registry import Registry, RepositoryRow, named_repositories
 from bot.store import Reader, Writer
 
+__all__ = ["RepositoryRow", "State", "ensure_repository", "find_repository", "record_repositories"]
 
-class RepositoryRow(NamedTuple):
-    """A repository as stored; instants in nanoseconds."""
-
-    id: int
-    name: str
-    forge: str
-    forge_id: str
-    remote: str
-    is_local: int
-    default_branch: str
-    synced_from: int | None
-    synced_at: int | None
+ACTIVE, ARCHIVED, REMOVED, DELETED = STATES = ("active", "archived", "removed", "deleted")
+"""Of two states told at the same instant the later one here counts; `removed` is: from the App's installation."""
+GONE = frozenset({REMOVED, DELETED})
 
 
-def find_repository(reader: Reader, name: str) -> RepositoryRow | None:
-    """The repository of that RepositoryId, if it is known."""
-    rows = reader.fetch("repository_by_name", RepositoryRow, name=name)
-    return rows[0] if rows else None
+class State(NamedTuple):
+    """What a forge says of a repository beyond its name; of default branch and remote only when (`told_at`)."""
+
+    repository_id: int
+    installation_id: str
+    state: str
+    state_at: Instant
+    told_at: Instant
+
+
+def find_repository(reader: Reader, name: RepositoryId, *, at: Instant | None = None) -> RepositoryRow | None:
+    """The repository that a name meant at an instant, or means now."""
+    names, rows = named_repositories(reader, [name])
+    found = names.meaning(name, at)
+    if found is not None:
+        return rows[found]
+    return next(iter(reader.fetch("repository_by_name", RepositoryRow, name=name)), None)
 
 
 def ensure_repository(writer: Writer, ref: RepositoryRef, *, local: bool = False) -> RepositoryRow:
-    """The repository's row, made if it is new; what the forge says of it (numeric id, default branch, remote) is kept up to date.
+    """The repository's row, made if it is new. A ref without number and instant says only that there is one of that name."""
+    registry = Registry(writer)
+    registry.read([ref], ())
+    id = registry.enter(ref)
+    row = registry.rows[id]
+    if local or ref.seen_at is None:
+        keep_remote = not local and (row.is_local or not ref.remote)
+        registry.rows[id] = row._replace(
+            remote=row.remote if keep_remote else ref.remote,
+            is_local=1 if local else row.is_local,
+            default_branch=ref.default_branch or row.default_branch,
+        )
+    states = {id: State(id, "", ACTIVE, 0, 0), **_states(writer, [id])}
+    told = _told(registry, id, ref, states[id])
+    registry.write()
+    _write_states(writer, {id: told}, states)
+    return registry.rows[id]
 
-    A repository synced from a path stays one: its remote is what the user named.
+
+def record_repositories(
+    writer: Writer,
+    refs: Collection[RepositoryRef],
+    *,
+    changes: Sequence[RepositoryChanged] = (),
+    renames: Sequence[NamespaceRenamed] = (),
+    now: Instant,
+) -> dict[RepositoryRef, RepositoryRow]:
+    """Record what events say of repositories and their names; the rows behind all refs, those of the changes included.
+
+    The history of one that may be read by a change, and never was or is back again, is wished for.
     """
-    row = find_repository(writer, ref.name)
-    if row is None:
-        number = writer.allocate("repository", 1)
-        row = RepositoryRow(
-            number, ref.name, ref.forge, ref.forge_id, ref.remote, int(local), ref.default_branch, None, None
-        )
-        writer.write_many("repository", [row])
-        return row
-    keep_remote = not local and (row.is_local or not ref.remote)
-    told = row._replace(
-        forge=ref.forge if ref.forge != "git" else row.forge,
-        forge_id=ref.forge_id or row.forge_id,
-        remote=row.remote if keep_remote else ref.remote,
-        is_local=1 if local else row.is_local,
-        default_branch=ref.default_branch or row.default_branch,
-    )
-    if told != row:
-        writer.execute(
-            "update_repository", id=told.id, forge=told.forge, forge_id=told.forge_id, remote=told.remote,
-            is_local=told.is_local, default_branch=told.default_branch,
-        )
-    return told
+    registry = Registry(writer)
+    told = sorted({*refs, *(change.repository for change in changes)}, key=lambda ref: (ref.name, ref.forge_id, ref.seen_at or 0))
+    registry.read(told, {change.old_name for change in changes if change.old_name})
+    registry.read_below(renames)
+    ids = {ref: registry.enter(ref) for ref in told}
+    for change in changes:
+        if change.old_name and change.old_name != change.repository.name:
+            id = ids[change.repository]
+            registry.see(id, change.old_name, max(change.at - 1, 0))
+            registry.tell(id, change.repository.name, change.at)
+    _absorb_twins(registry, ids)
+    stored = _states(writer, set(ids.values()))
+    states = dict(stored)
+    for ref, id in ids.items():
+        states[id] = _told(registry, id, ref, states.get(id, State(id, "", ACTIVE, 0, 0)))
+    for change in changes:
+        id = ids[change.repository]
+        if change.state:
+            states[id] = _newest(states[id], change)
+    active = {ids[change.repository] for change in changes if change.state == ACTIVE and states[ids[change.repository]].state not in GONE}
+    back = {id for id, one in stored.items() if one.state in GONE}
+    wanted = sorted(id for id in active if id in back or registry.rows[id].synced_from is None)
+    registry.write()
+    _write_states(writer, states, stored)
+    for id in wanted:
+        want_fetch(writer, repository_id=id, ref="*", now=now)
+    return {ref: registry.rows[id] for ref, id in ids.items()}
+
+
+def _absorb_twins(registry: Registry, ids: dict[RepositoryRef, int]) -> None:
+    """A row that a person made under the new name of a known repository is no other one: its path is taken over."""
+    for ref, id in ids.items():
+        twin = registry.twin(id, ref) if ref.forge_id else None
+        if twin is not None and twin.is_local and not registry.rows[id].is_local:
+            registry.rows[id] = registry.rows[id]._replace(remote=twin.remote, is_local=1)
+            registry.rows[twin.id] = twin._replace(is_local=0)
+
+
+def _states(reader: Reader, ids: Collection[int]) -> dict[int, State]:
+    return {row.repository_id: row for row in reader.fetch_in("forge_repositories", State, sorted(ids))} if ids else {}
+
+
+def _told(registry: Registry, id: int, ref: RepositoryRef, state: State) -> State:
+    """Enter default branch and remote if nothing newer told them; of two installations the later made one counts."""
+    row = registry.rows[id]
+    if ref.default_branch and ref.seen_at is not None:
+        if (ref.seen_at, ref.default_branch, ref.remote) >= (state.told_at, row.default_branch, row.remote):
+            remote = row.remote if row.is_local else ref.remote
+            registry.rows[id] = row._replace(default_branch=ref.default_branch, remote=remote)
+        state = state._replace(told_at=max(state.told_at, ref.seen_at))
+    elif ref.remote and not row.remote:
+        registry.rows[id] = row._replace(remote=ref.remote)
+    newer = max(state.installation_id, ref.installation_id, key=lambda id: (len(id), id))
+    return state._replace(installation_id=newer)
+
+
+def _newest(state: State, change: RepositoryChanged) -> State:
+    if (change.at, STATES.index(change.state)) < (state.state_at, STATES.index(state.state)):
+        return state
+    return state._replace(state=change.state, state_at=change.at)
+
+
+def _write_states(writer: Writer, states: dict[int, State], stored: dict[int, State]) -> None:
+    rows = [state for id, state in sorted(states.items()) if stored.get(id) != state]
+    writer.write_many("forge_repository", rows, on_conflict="replace")
+
