@@ -252,6 +252,7 @@ def pull_request_seen(
         updated_at=fields.needed_instant(seen.updated_at),
         rank=API_RANK if merged_at is None else MERGED_RANK,
         complete=True,
+        test_merge_sha=fields.sha(seen.merge_commit_sha) if merged_at is None else None,
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from bot.credentials import GithubApp
 from bot.dora.instants import MINUTE, SECOND, Duration, Instant
 from bot.forges.client import NotAllowedError
+from bot.forges.github.features import covers
 from bot.forges.github.objects import InstallationObject
 from bot.forges.github.wire import Answer, Bearer, Wire
 
@@ -167,10 +168,3 @@ def _both(wanted: Mapping[str, str], granted: Mapping[str, str], purpose: Purpos
         if purpose is Purpose.REPORT or name in ("contents", "metadata"):
             raise NotAllowedError("missing_permission", f"needs the permission {name}: {wanted[name]}")
     return {name: level for name, level in wanted.items() if name not in missing}
-
-
-def covers(granted: str, needed: str) -> bool:
-    """Whether a permission that is granted at one level is enough for another."""
-    levels = {"": 0, "read": 1, "write": 2, "admin": 3}
-    return levels.get(granted, 0) >= levels[needed]
-
