@@ -25,6 +25,7 @@ from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, COMPLETE, SHALLOW, path_ids
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.mirror import Fetched
+from bot.pipeline.repository_definitions import read_found, record_definition_files
 from bot.store import Reader, Row, Store, Writer
 
 REMEMBERED_PATHS = 200_000
@@ -98,6 +99,7 @@ class _Ingest:
             come = {tip.name for tip in part if tip.name not in start.refs}
             self.store.write(partial(self._write_refs, tips=part, come=come), urgent=False)
             yield
+        self._define()
         gone = self._gone(tips, start.refs)
         self.store.write(partial(self._finish, gone=gone), urgent=False)
         self._tell()
@@ -227,6 +229,17 @@ class _Ingest:
         marked = self._with_moved_paths(writer, come)
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
         marked.mark(writer, self.id)
+
+    def _define(self) -> None:
+        """The repository's own definitions, before the end: a wish that is fulfilled has brought them too."""
+        found = self.fetched.definitions
+        if found is not None:
+            read = read_found(found, repository=self.repository.name)
+            work = partial(
+                record_definition_files, repository=self.repository, commit=found.commit, read=read,
+                began_at=self.fetched.began_at,
+            )
+            self.store.write(work, urgent=False)
 
     def _gone(self, tips: Sequence[git.RefTip], stored: dict[str, git.RefTip]) -> list[str]:
         """Refs to forget: branches that are not there any more. Tags and pull request heads stay: they name what was."""

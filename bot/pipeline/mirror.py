@@ -18,6 +18,7 @@ from bot.dora.instants import HOUR, SECOND, Instant
 from bot.dora.repositories import RepositoryUrlError, repository_id
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import GitAccess
+from bot.pipeline.repository_definitions import FoundFiles, look_for_definitions
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 
@@ -60,6 +61,8 @@ class Fetched:
     default_branch: str = ""
     filtered: bool = True
     """False when the server could not leave file contents out."""
+    definitions: FoundFiles | None = None
+    """Definition files of the default branch, when they are others than before."""
 
 
 def target_of(place: str, *, name: str | None = None) -> Target:
@@ -210,7 +213,8 @@ async def fetch(
     done = partial(Fetched, repository_id=repository_id, began_at=began_at, wishes=tuple(wishes))
     if row.is_local:
         branch = await asyncio.to_thread(_look, Path(row.remote))
-        return done(path=row.remote, full=True, default_branch=branch)
+        found = await look_for_definitions(store, repository_id, Path(row.remote), branch=branch, remote=None)
+        return done(path=row.remote, full=True, default_branch=branch, definitions=found)
     path = mirror_path(settings.data_dir, repository_id)
     is_new = await asyncio.to_thread(git.init_mirror, path)
     remote = remote_of(row, settings, access=await _access(row, settings, access))
@@ -218,7 +222,8 @@ async def fetch(
     full = is_new or EVERYTHING in refs or row.synced_from is None
     filtered, full = await _bring(path, remote, refs, full=full)
     branch = "" if row.default_branch else await git.remote_default_branch(remote, path) or ""
-    return done(path=str(path), full=full, default_branch=branch, filtered=filtered)
+    found = await look_for_definitions(store, repository_id, path, branch=row.default_branch or branch, remote=remote)
+    return done(path=str(path), full=full, default_branch=branch, filtered=filtered, definitions=found)
 
 
 async def _bring(path: Path, remote: git.Remote, refs: Collection[str], *, full: bool) -> tuple[bool, bool]:

@@ -1,4 +1,4 @@
-"""The files of a folder of service definitions, as bytes."""
+"""The files that hold service definitions, and those of a folder as bytes."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ from bot.guard import MAX_YAML, scrub
 
 SUFFIXES = (".yaml", ".yml")
 MAX_FILES = 5000
+REPOSITORY_FILES = tuple(f"{name}.datadog{suffix}" for name in ("entity", "service") for suffix in SUFFIXES)
+"""Definition files at the root of a repository; each is read by itself."""
 
 
 def definition_files(folder: Path) -> list[Path]:
