@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bot.dora.deployments import Series
 from bot.dora.events import NewDeployment
 from bot.dora.instants import Instant
-from bot.facts.fetches import want_fetch
+from bot.facts.fetches import HEAD_REFS, want_fetch
 from bot.facts.marks import mark_series
 from bot.store import Value, Writer
 
@@ -18,6 +18,14 @@ class _Known(NamedTuple):
     finished_at: Instant
     received_at: Instant
     receipt: int
+
+
+class _Tried(NamedTuple):
+    """The commit is what a forge merged to try a pull request out, whose head is not there."""
+
+    repository_id: int
+    number: int
+    forge: str
 
 
 def series_of(new: NewDeployment) -> Series:
@@ -46,9 +54,11 @@ def record_deployment(writer: Writer, new: NewDeployment, *, received_at: Instan
     known = writer.fetch("deployment_known", _Known, id=key)
     if known and (known[0].received_at, known[0].receipt) > (received_at, receipt):
         return key
-    missing = new.commit_sha is not None and writer.fetch(
-        "repository_lacks_commit", int, name=new.repository, sha=new.commit_sha
-    )
+    missing: list[int] = []
+    tried: list[_Tried] = []
+    if new.commit_sha is not None:
+        missing = writer.fetch("repository_lacks_commit", int, name=new.repository, sha=new.commit_sha)
+        tried = writer.fetch("test_merge_deployed", _Tried, name=new.repository, sha=new.commit_sha)
     row: tuple[Value, ...] = (
         key, series.service, series.env, new.service, new.env, new.version, new.repository, new.repository_url,
         new.commit_sha, new.started_at, new.finished_at, new.team, json.dumps(new.tags, ensure_ascii=False), new.source,
@@ -59,7 +69,11 @@ def record_deployment(writer: Writer, new: NewDeployment, *, received_at: Instan
         old = Series(service=known[0].service, env=known[0].env)
         mark_series(writer, old, from_at=known[0].finished_at)
     mark_series(writer, series, from_at=new.finished_at)
-    for repository_id in missing or ():
+    for repository_id in missing:
         # The push that brings this commit may have been lost: look for it.
         want_fetch(writer, repository_id=repository_id, ref="*", now=received_at)
+    for one in tried:
+        if one.forge in HEAD_REFS:
+            ref = HEAD_REFS[one.forge].format(one.number)
+            want_fetch(writer, repository_id=one.repository_id, ref=ref, now=received_at)
     return key

@@ -209,11 +209,13 @@ class _Ingest:
 
     def _affected(self, reader: Reader, shas: Sequence[Sha], *, grown: bool) -> "_Affected":
         """Who waits for these commits. `grown`: ranges that ended at a shallow boundary may have become longer."""
-        name, series, numbers = self.repository.name, [], []
+        series, numbers = [], []
         if grown:
-            series = reader.fetch("series_of_repository", _SeriesAt, name=name)
-        elif reader.fetch("some_deployment_of_repository", int, name=name):
-            series = reader.fetch_in("deployments_of_commits", _SeriesAt, shas, name=name)
+            series = reader.fetch("series_of_repository", _SeriesAt, repository_id=self.id)
+        elif reader.fetch("some_deployment_of_repository", int, repository_id=self.id):
+            # A head may be deployed as what the forge merged to try it out.
+            tried = reader.fetch_in("test_merges_with_heads", bytes, shas, repository_id=self.id)
+            series = reader.fetch_in("deployments_of_commits", _SeriesAt, [*shas, *tried], repository_id=self.id)
         if grown:
             numbers = reader.fetch("pull_requests_of", int, repository_id=self.id)
         elif reader.fetch("some_pull_request", int, repository_id=self.id):
@@ -251,10 +253,12 @@ class _Ingest:
 
     def _finish(self, writer: Writer, *, gone: Sequence[str]) -> None:
         """The last transaction: everything that was asked for is there."""
-        began_at, name = self.fetched.began_at, self.repository.name
+        began_at = self.fetched.began_at
         waiting = self._with_moved_paths(writer, gone).series
         if self.fetched.full:
-            waiting = waiting + writer.fetch("series_missing_commits", _SeriesAt, name=name, began_at=began_at)
+            waiting = waiting + writer.fetch(
+                "series_missing_commits", _SeriesAt, repository_id=self.id, began_at=began_at
+            )
         writer.execute_many("delete_git_ref", [{"repository_id": self.id, "name": ref} for ref in gone])
         if self.fetched.full:
             branch = self.fetched.default_branch
@@ -269,7 +273,7 @@ class _Ingest:
     def _with_moved_paths(self, reader: Reader, refs: Collection[str]) -> "_Affected":
         """Who is to derive again when these refs come or go."""
         moved = self._moves_paths(reader, refs)
-        return _Affected(reader.fetch("series_of_repository", _SeriesAt, name=self.repository.name) if moved else [], [])
+        return _Affected(reader.fetch("series_of_repository", _SeriesAt, repository_id=self.id) if moved else [], [])
 
     def _moves_paths(self, reader: Reader, refs: Collection[str]) -> bool:
         """Whether one of the refs may decide where in a definition's link the ref ends and the path begins."""

@@ -13,7 +13,7 @@ from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
 from bot.dora.reverts import links_of, subject_of
-from bot.facts.fetches import want_fetch
+from bot.facts.fetches import HEAD_REFS, want_fetch
 from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
 from bot.facts.repositories import RepositoryRow
@@ -21,9 +21,6 @@ from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, diff
 from bot.pipeline.derive.origins import StoredOrigins
 from bot.pipeline.derive.sources import Sources
 from bot.store import Reader, Row, Writer
-
-HEAD_REFS = {"github": "refs/pull/{}/head", "gitlab": "refs/merge-requests/{}/head"}
-"""Where a forge keeps the head of a pull request, whatever becomes of its branch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

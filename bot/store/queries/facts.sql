@@ -3,9 +3,10 @@
 SELECT service, env, finished_at, received_at, receipt FROM deployment WHERE id = :id
 
 -- name: repository_lacks_commit
--- The repository of that name, if it does not have the commit yet.
-SELECT r.id FROM repository r WHERE r.name = :name AND NOT EXISTS (
-    SELECT 1 FROM git_commit c WHERE c.repository_id = r.id AND c.sha = :sha AND c.completeness > 0)
+-- The repositories that a name ever meant, of those that do not have the commit yet.
+SELECT DISTINCT n.repository_id FROM repository_name n WHERE n.name = :name AND NOT EXISTS (
+    SELECT 1 FROM git_commit c WHERE c.repository_id = n.repository_id AND c.sha = :sha AND c.completeness > 0)
+ORDER BY n.repository_id
 
 -- name: upsert_fetch
 -- Wish for a ref; a wish that is pending gets a new version and is due at once.

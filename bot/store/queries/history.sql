@@ -40,8 +40,8 @@ UPDATE repository SET
 WHERE id = :id
 
 -- name: some_deployment_of_repository
--- Whether a repository was ever deployed from.
-SELECT 1 FROM deployment WHERE repository = :name LIMIT 1
+-- Whether a repository was ever deployed from, under any of its names.
+SELECT 1 FROM deployment WHERE repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id) LIMIT 1
 
 -- name: some_commit_with_parents
 -- Whether a repository's history was ever read.
@@ -56,8 +56,10 @@ SELECT 1 FROM pull_request WHERE repository_id = :repository_id LIMIT 1
 SELECT number FROM pull_request WHERE repository_id = :repository_id AND merged_at IS NOT NULL ORDER BY number
 
 -- name: deployments_of_commits
--- Who deployed these commits.
-SELECT service, env, finished_at FROM deployment WHERE repository = :name AND commit_sha IN (:keys)
+-- Who deployed these commits from the repository, under any of its names.
+SELECT service, env, finished_at FROM deployment
+WHERE repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
+    AND commit_sha IN (:keys)
 
 -- name: pull_requests_merged_by
 -- Pull requests that these commits merged.
@@ -73,12 +75,15 @@ SELECT number FROM pull_request WHERE repository_id = :repository_id AND head_sh
 
 -- name: series_of_repository
 -- All series that were ever deployed from a repository, with their first deployment from there.
-SELECT service, env, min(finished_at) FROM deployment WHERE repository = :name GROUP BY service, env ORDER BY service, env
+SELECT service, env, min(finished_at) FROM deployment
+WHERE repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
+GROUP BY service, env ORDER BY service, env
 
 -- name: series_missing_commits
 -- Series with deployments that were received before a sync began and still miss a commit.
 SELECT d.service, d.env, min(d.finished_at) FROM deployment d JOIN change_set s ON s.deployment_id = d.id
-WHERE d.repository = :name AND d.received_at < :began_at AND s.not_computed IN ('commit_unknown', 'predecessor_commit_unknown')
+WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
+    AND d.received_at < :began_at AND s.not_computed IN ('commit_unknown', 'predecessor_commit_unknown')
 GROUP BY d.service, d.env ORDER BY d.service, d.env
 
 -- name: meta_value
