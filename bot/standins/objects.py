@@ -79,9 +79,15 @@ class GitDirectory:
         self, tree: Tree, parents: tuple[str, ...], *, message: str, author: Signature, committer: Signature
     ) -> str:
         """Write a commit that no ref names yet."""
-        lines = [f"tree {self.write_tree(tree)}", *(f"parent {parent}" for parent in parents)]
+        root = self.write_tree(tree)
+        self._trees[root] = dict(tree)
+        lines = [f"tree {root}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {signed(author)}", f"committer {signed(committer)}", "", message.rstrip("\n") + "\n"]
-        return self._write("commit", "\n".join(lines).encode())
+        sha = self._write("commit", "\n".join(lines).encode())
+        self._commits[sha] = Commit(
+            sha=sha, tree=root, parents=parents, author=author, committer=committer, message=message.rstrip("\n") + "\n"
+        )
+        return sha
 
     def tree(self, sha: str) -> Tree:
         """A commit's files by path."""
@@ -149,6 +155,7 @@ class GitDirectory:
         """Let a full ref name an object."""
         path = self.directory / ref
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # some file systems flush a file that is cut to nothing and written again
         path.write_text(f"{sha}\n")
 
     def delete_ref(self, ref: str) -> None:

@@ -66,7 +66,7 @@ def installed(world: World, action: str, one: Installation, repositories: Sequen
         "action": action,
         "installation": installation(world, one),
         "repositories": [small_repository(hosted) for hosted in repositories],
-        "requester": None,
+        **({} if action == "created" else {"requester": None}),
         "sender": user(world, by),
     }
 
