@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,20 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from bot.credentials import Credentials
+from bot.dora.events import ForgeEvent
 from bot.engine import control
+from bot.engine.clients import ForgeClients
 from bot.engine.clock import now
+from bot.engine.correspondent import Correspondent
 from bot.engine.engine import Engine, JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.operations import owner_lock, perform
+from bot.facts.errands import Errand
 from bot.pipeline.catalog import catalog_fingerprint
 from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
-from bot.pipeline.mirror import Fetched, settings_access
+from bot.pipeline.mirror import Fetched
 from bot.settings import Settings
 from bot.store import Store, StoreError
 from bot.store.opening import open_store
@@ -37,12 +42,16 @@ SETTLED_AFTER = 0.03
 
 
 class Server:
-    """The working half of a server: engine, fetches and definitions over one store."""
+    """The working half of a server: engine, fetches, correspondence and definitions over one store."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.engine = Engine(store, settings, on_wanted=self._on_wanted)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=settings_access(settings))
+        self.clients = ForgeClients(settings, Credentials(settings), clock=now)
+        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
+        self.correspondent = Correspondent(
+            store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake
+        )
 
     async def run(self, command: str, *, progress: Callable[[str], None] = lambda _: None, **arguments: object) -> object:
         """Let the engine do a job."""
@@ -60,6 +69,11 @@ class Server:
         due = await self.store.read_async(lambda reader: reader.fetch("work_due", int, now=now()))
         return due[0] > 0
 
+    async def correspond(self, keys: Collection[str]) -> None:
+        """Errands are carried out anyway; these were just wished for."""
+        self.correspondent.wanted.set()
+        await asyncio.sleep(SETTLED_AFTER)
+
     def wake(self, channel: str) -> None:
         """There is work: "inbox", "marks" or "fetch"."""
         if channel == "fetch":
@@ -68,9 +82,15 @@ class Server:
 
     def _on_wanted(self) -> None:
         self.fetcher.wanted.set()
+        self.correspondent.wanted.set()
 
     async def _ingest(self, fetched: Fetched) -> object:
         return await self.engine.run("ingest", fetched=fetched)
+
+    async def _record_page(
+        self, errand: Errand, events: tuple[ForgeEvent, ...], cursor: str, total: int | None
+    ) -> object:
+        return await self.engine.run("record_page", errand=errand, events=events, cursor=cursor, total=total)
 
     async def watch_definitions(self) -> None:
         """Read the service definitions at the start and whenever a file changes."""
@@ -99,7 +119,8 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
     """A server's working half, started and at last ended in good order."""
     server = Server(store, settings)
     await server.engine.start()
-    tasks = [asyncio.create_task(server.fetcher.run()), asyncio.create_task(server.watch_definitions())]
+    loops = (server.fetcher.run(), server.correspondent.run(), server.watch_definitions())
+    tasks = [asyncio.create_task(loop) for loop in loops]
     if store.dialect == "postgres":
         tasks += [asyncio.create_task(server.listen_for_others(channel)) for channel in ("inbox", "marks")]
     try:
@@ -109,6 +130,8 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.fetcher.stop()
+        await server.correspondent.stop()
+        await server.clients.close()
         await server.engine.stop()
 
 

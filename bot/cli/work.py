@@ -1,11 +1,13 @@
 """Commands that change something: `sync`, `backfill`, `rebuild`, `keys`, `deliveries replay` (see show.py for its siblings)."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from bot.cli.context import operate, read
+from bot.dora.instants import SECOND
 from bot.facts import keys as key_facts
 
 SCOPES = ("deployments:write", "failures:write", "catalog:write", "read", "admin")
@@ -33,16 +35,27 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 
 
 @click.command()
-@click.option("--from-tags", "tags", metavar="GLOB", required=True, help="Make a deployment of every tag that matches, e.g. 'v*'.")
+@click.option("--from-tags", "tags", metavar="GLOB", help="Make a deployment of every tag that matches, e.g. 'v*'.")
+@click.option("--pull-requests", "pull_requests", is_flag=True, help="Read pull requests from GitHub and GitLab.")
 @click.option("--service", metavar="S", help="The service deployed; default: every service whose definition names the repository.")
 @click.option("--env", default="", metavar="E", help="The environment (default: none).")
-@click.option("--repo", "repository", metavar="R", help="The repository, if several are synced.")
+@click.option("--repo", "repository", metavar="R", help="The repository, if several are synced; default for pull requests: all.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Pull requests updated since; default: all.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def backfill(tags: str, service: str | None, env: str, repository: str | None, as_json: bool) -> None:
-    """Make inferred deployments out of a repository's history, so that the first numbers are there at once.
+def backfill(
+    tags: str | None, pull_requests: bool, service: str | None, env: str, repository: str | None, since: datetime | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Bring in what happened before: inferred deployments out of tags, pull requests out of the forges.
 
-    Their source (tags) counts from the beginning of time from then on.
+    The source of deployments made of tags (tags) counts from the beginning of time from then on. Reading pull requests can be
+    interrupted: a running server goes on with it, or the same command given again.
     """
+    if (tags is None) is not pull_requests:
+        raise click.UsageError("say what to bring in: --from-tags or --pull-requests.")
+    if pull_requests:
+        _backfill_pull_requests(repository, since, as_json)
+        return
     result = operate("backfill", tags=tags, service=service, env=env, repository=repository)
     if as_json:
         click.echo(json.dumps(result, indent=2))
@@ -51,6 +64,19 @@ def backfill(tags: str, service: str | None, env: str, repository: str | None, a
         f"{result['deployments']:,} deployments of {', '.join(result['services'])} from {result['tags']:,} tags of "
         f"{result['repository']}. The source 'tags' counts retroactively."
     )
+
+
+def _backfill_pull_requests(repository: str | None, since: datetime | None, as_json: bool) -> None:
+    instant = int(since.replace(tzinfo=UTC).timestamp()) * SECOND if since is not None else None
+    result = operate("backfill.pull_requests", repository=repository, since=instant)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        click.echo(f"{result['pull_requests']:,} pull requests of {result['repositories']:,} repositories")
+        for name, error in result["errors"].items():
+            click.echo(f"{name}: {error}", err=True)
+    if result["errors"]:
+        raise SystemExit(1)
 
 
 @click.command()

@@ -1,6 +1,8 @@
 """Fetches what is wanted from repositories' remotes: subprocesses of this process, so that a slow host never holds the child.
 
-At most one fetch runs per repository; wishes that come meanwhile wait in table `fetch` and become one next fetch.
+Rules:
+- At most one fetch runs per repository; wishes that come meanwhile wait in table `fetch` and become one next fetch.
+- Branches and tags go first, then whole repositories, then the heads of merged pull requests, HEADS_AT_ONCE in one call of git.
 """
 
 import asyncio
@@ -20,6 +22,9 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 4
 """Fetches running at the same time; a fetch is mostly waiting, its git processes share the machine with the child."""
 
+HEADS_AT_ONCE = 200
+"""Heads of pull requests in one fetch: a live push to the same repository waits no longer than that."""
+
 Ingest = Callable[[mirror.Fetched], Awaitable[object]]
 
 
@@ -31,7 +36,7 @@ class Fetcher:
     ) -> None:
         self.store, self.settings, self.ingest, self.clock, self.access = store, settings, ingest, clock, access
         self.running: dict[int, asyncio.Task[None]] = {}
-        self.slots = asyncio.Semaphore(AT_ONCE)
+        self.fetching = 0
         self.wanted = asyncio.Event()
 
     async def run(self) -> None:
@@ -47,20 +52,24 @@ class Fetcher:
             self.wanted.clear()
 
     async def start_due(self) -> bool:
-        """Start a fetch for each repository that has due wishes and none running; whether any was started."""
+        """Start fetches of repositories that have due wishes and none running, as many as may run; whether any was started."""
         due = await self.store.read_async(lambda reader: mirror.due_fetches(reader, now=self.clock()))
-        wishes: dict[int, list[mirror.Wish]] = defaultdict(list)
+        groups: dict[int, list[mirror.Wish]] = defaultdict(list)
         for wish in due:
             if wish.repository_id not in self.running:
-                wishes[wish.repository_id].append(wish)
-        for repository_id, group in wishes.items():
-            self.running[repository_id] = asyncio.create_task(self._fetch(repository_id, group))
-        return bool(wishes)
+                groups[wish.repository_id].append(wish)
+        fetches = sorted(map(_first_of, groups.values()), key=lambda wishes: min(map(_rank, wishes)))
+        started = fetches[: max(AT_ONCE - self.fetching, 0)]
+        for wishes in started:
+            self.fetching += 1
+            number = wishes[0].repository_id
+            self.running[number] = asyncio.create_task(self._fetch(number, wishes))
+        return bool(started)
 
     async def drain(self) -> None:
         """Fetch until nothing is due and nothing runs."""
         while await self.start_due() or self.running:
-            await asyncio.gather(*self.running.values())
+            await asyncio.wait(self.running.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
         """End what runs; its wishes stay."""
@@ -70,10 +79,7 @@ class Fetcher:
 
     async def _fetch(self, repository_id: int, wishes: list[mirror.Wish]) -> None:
         try:
-            async with self.slots:
-                fetched = await mirror.fetch(
-                    self.store, self.settings, repository_id, wishes, clock=self.clock, access=self.access
-                )
+            fetched = await self._bring(repository_id, wishes)
             if fetched is not None:
                 await self.ingest(fetched)
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try
@@ -87,3 +93,27 @@ class Fetcher:
         finally:
             self.running.pop(repository_id, None)
             self.wanted.set()
+
+    async def _bring(self, repository_id: int, wishes: list[mirror.Wish]) -> mirror.Fetched | None:
+        try:
+            return await mirror.fetch(
+                self.store, self.settings, repository_id, wishes, clock=self.clock, access=self.access
+            )
+        finally:
+            self.fetching -= 1
+            self.wanted.set()
+
+
+def _rank(wish: mirror.Wish) -> int:
+    """What goes first: 0 what somebody pushed, 1 everything of a repository, 2 heads of merged pull requests."""
+    if wish.ref == mirror.EVERYTHING:
+        return 1
+    return 0 if wish.ref.startswith(("refs/heads/", "refs/tags/")) else 2
+
+
+def _first_of(wishes: list[mirror.Wish]) -> list[mirror.Wish]:
+    """What of a repository is fetched in one go."""
+    rank = min(map(_rank, wishes))
+    if rank == 2:
+        return wishes[:HEADS_AT_ONCE]
+    return [wish for wish in wishes if _rank(wish) < 2]

@@ -1,15 +1,23 @@
 """The engine's work done inside a command that owns the store: no child, no server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from bot.credentials import Credentials
+from bot.dora.events import ForgeEvent
+from bot.engine.clients import ForgeClients
 from bot.engine.clock import now
+from bot.engine.correspondent import Correspondent
 from bot.engine.engine import JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.worker import Worker
-from bot.pipeline.mirror import Fetched, settings_access
+from bot.facts.errands import Errand
+from bot.pipeline.mirror import Fetched
 from bot.settings import Settings
 from bot.store import Store
+
+IDLE = 0.1
+"""Seconds between looks at errands that are not due yet."""
 
 
 class Inline:
@@ -18,7 +26,9 @@ class Inline:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.worker = Worker(store, settings, clock=now)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=settings_access(settings))
+        self.clients = ForgeClients(settings, Credentials(settings), clock=now)
+        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
+        self.correspondent = Correspondent(store, clients=self.clients, record=self._record_page, clock=now)
         self.turn = asyncio.Lock()
         self.progress: Callable[[str], None] = lambda _: None
 
@@ -41,6 +51,21 @@ class Inline:
                 return
             await self.fetcher.drain()
 
+    async def correspond(self, keys: Collection[str]) -> None:
+        """Carry out these errands as far as they are due."""
+        await self.correspondent.start_due(only=keys)
+        running = list(self.correspondent.running.values())
+        if running:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(IDLE)
+
+    async def close(self) -> None:
+        """End what runs, and the connections."""
+        await self.fetcher.stop()
+        await self.correspondent.stop()
+        await self.clients.close()
+
     async def _work_until(self, done: Callable[[], bool]) -> None:
         # Two fetches may end at the same time; the worker does one thing after the other.
         async with self.turn:
@@ -52,3 +77,8 @@ class Inline:
 
     async def _ingest(self, fetched: Fetched) -> object:
         return await self.run("ingest", progress=self.progress, fetched=fetched)
+
+    async def _record_page(
+        self, errand: Errand, events: tuple[ForgeEvent, ...], cursor: str, total: int | None
+    ) -> object:
+        return await self.run("record_page", errand=errand, events=events, cursor=cursor, total=total)

@@ -1,6 +1,6 @@
 """What commands ask for that writes: done by the running server over its socket, else here by a command that owns the store."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.forges.client import ForgeClient
 from bot.git import GitError
-from bot.pipeline import mirror
+from bot.pipeline import forge_backfill, mirror
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 from bot.store.opening import OwnerLock, open_store, sqlite_path
@@ -38,6 +39,12 @@ class Runner(Protocol):
 
     async def settle(self, progress: Progress) -> None: ...
 
+    async def correspond(self, keys: Collection[str]) -> None:
+        """Let these errands get on, for a moment."""
+
+    @property
+    def clients(self) -> Callable[[], Mapping[str, ForgeClient]]: ...
+
 
 async def run_operation(settings: Settings, command: str, arguments: Mapping[str, object], *, progress: Progress) -> object:
     """Do `command` where the store's owner is. Raises OperationError with the reason, StoreInUseError."""
@@ -50,8 +57,11 @@ async def run_operation(settings: Settings, command: str, arguments: Mapping[str
             lock.acquire()
         store.migrate()
         runner = Inline(store, settings)
-        await _refresh_catalog(runner)
-        return await perform(runner, command, arguments, progress=progress)
+        try:
+            await _refresh_catalog(runner)
+            return await perform(runner, command, arguments, progress=progress)
+        finally:
+            await runner.close()
     finally:
         if lock is not None:
             lock.release()
@@ -137,6 +147,49 @@ async def _backfill(runner: Runner, arguments: Mapping[str, object], progress: P
     return await _job(runner, "backfill", arguments, progress)
 
 
+async def _backfill_pull_requests(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    """Read the pull requests of one repository, or of all that may be read; ends when what they changed is derived."""
+    forges = tuple(runner.clients())
+    if not forges:
+        raise OperationError("no forge can be asked: `rollforward setup github` makes an App, GITLAB_TOKEN opens GitLab")
+    store, since = runner.store, arguments.get("since")
+    listing = await store.write_async(partial(forge_backfill.wish_for_repositories, forges=forges, now=now()))
+    listed = await _carried_out(runner, listing, progress, of="repositories")
+    repository = arguments.get("repository")
+    names = await store.write_async(
+        partial(
+            forge_backfill.wish_for_pull_requests, forges=forges, now=now(),
+            repository=str(repository) if repository else None, since=since if isinstance(since, int) else None,
+        )
+    )
+    if not names:
+        reason = "; ".join(error for _, error in listed.errors) or "our credentials reach no such repository"
+        raise OperationError(f"nothing to read: {reason}")
+    end = await _carried_out(runner, list(names), progress, of="pull requests")
+    await runner.settle(progress)
+    return {
+        "repositories": len(names),
+        "pull_requests": end.done,
+        "errors": {names.get(key, key): error for key, error in (*listed.errors, *end.errors)},
+    }
+
+
+async def _carried_out(
+    runner: Runner, keys: Sequence[str], progress: Progress, *, of: str
+) -> forge_backfill.Progress:
+    """Wait until errands are done, or cannot be soon; what is left goes on when a server runs, or the command is given again."""
+    said = ""
+    while True:
+        await runner.correspond(keys)
+        far = await runner.store.read_async(partial(forge_backfill.progress_of, keys=keys))
+        text = f"{far.done:,} of {max(far.total, far.done):,} {of}" + (f" ({far.paused})" if far.paused else "")
+        if text != said:
+            progress(text)
+            said = text
+        if not far.waiting:
+            return far
+
+
 async def _rebuild(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
     return await _job(runner, "rebuild", arguments, progress)
 
@@ -168,6 +221,7 @@ Operation = Callable[[Runner, Mapping[str, object], Progress], Awaitable[object]
 OPERATIONS: dict[str, Operation] = {
     "sync": _sync,
     "backfill": _backfill,
+    "backfill.pull_requests": _backfill_pull_requests,
     "rebuild": _rebuild,
     "replay": _replay,
     "keys.create": _create_key,

@@ -2,7 +2,8 @@
 
 Rules:
 - A page is a turn; so many turns run at once per forge and per owner, and backfill leaves one of each free for what is live.
-- A forge that says when to come again is left alone until then: by GitHub the organisation, whose limit it is, else the forge.
+- A forge that says when to come again is left alone until then: on GitHub by those of the same organisation, whose limit it is,
+  else by all. A limit met by backfill may be what is kept for the live, so it stops backfill only.
 - After failures in a row a forge's circuit opens: nobody asks it but one probe at a time, ever more rarely up to an hour.
 - A forge's clock may be wrong: what it says is taken for no sooner than our own growing pause, and no later than LONGEST_LIMIT.
 """
@@ -45,8 +46,8 @@ class Pacing:
 
     def __init__(self) -> None:
         self._running: Counter[tuple[str, ...]] = Counter()
-        self._paused: dict[tuple[str, str], Instant] = {}
-        self._limits: Counter[tuple[str, str]] = Counter()
+        self._paused: dict[tuple[str, str, bool], Instant] = {}
+        self._limits: Counter[tuple[str, str, bool]] = Counter()
         self._circuits: dict[str, _Circuit] = {}
         self._served: dict[tuple[str, str], int] = {}
         self._turns = 0
@@ -68,7 +69,8 @@ class Pacing:
         kept_free = 0 if turn.urgent else 1
         if self._running[forge] >= PER_FORGE - kept_free or self._running[owner] >= PER_OWNER - kept_free:
             return False
-        if any(self._paused.get((turn.forge, who), 0) > now for who in (turn.owner, "")):
+        limits = {_limit_of(turn, urgent=True), _limit_of(turn, urgent=turn.urgent)}
+        if any(self._paused.get(limit, 0) > now for limit in limits):
             return False
         circuit = self._circuits.get(turn.forge)
         if circuit is not None and circuit.is_open:
@@ -91,7 +93,7 @@ class Pacing:
     def answered(self, turn: Turn) -> None:
         """The forge answered, be it with a refusal."""
         self._circuits.pop(turn.forge, None)
-        self._limits.pop(_whose_limit(turn), None)
+        self._limits.pop(_limit_of(turn, urgent=turn.urgent), None)
 
     def failed(self, turn: Turn, *, now: Instant) -> None:
         """The forge did not answer, or not usefully."""
@@ -103,10 +105,10 @@ class Pacing:
     def limited(self, turn: Turn, *, retry_at: Instant, now: Instant) -> Instant:
         """The forge answered that it is enough for now; returns when to come again."""
         self._circuits.pop(turn.forge, None)
-        who = _whose_limit(turn)
-        self._limits[who] += 1
-        until = min(max(retry_at, now + pause_after(self._limits[who], key=turn.forge)), now + LONGEST_LIMIT)
-        self._paused[who] = max(until, self._paused.get(who, 0))
+        limit = _limit_of(turn, urgent=turn.urgent)
+        self._limits[limit] += 1
+        until = min(max(retry_at, now + pause_after(self._limits[limit], key=turn.forge)), now + LONGEST_LIMIT)
+        self._paused[limit] = max(until, self._paused.get(limit, 0))
         return until
 
     def is_open(self, forge: str) -> bool:
@@ -115,5 +117,5 @@ class Pacing:
         return circuit is not None and circuit.is_open
 
 
-def _whose_limit(turn: Turn) -> tuple[str, str]:
-    return turn.forge, turn.owner if turn.forge == "github" else ""
+def _limit_of(turn: Turn, *, urgent: bool) -> tuple[str, str, bool]:
+    return turn.forge, turn.owner if turn.forge == "github" else "", urgent

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from bot.dora.instants import HOUR, SECOND, Instant
-from bot.pipeline import backfill, catalog, derive, ingest, intake, retention
+from bot.pipeline import backfill, catalog, correspondence, derive, ingest, intake, retention
 from bot.pipeline.history import HistoryCache
 from bot.settings import Settings
 from bot.store import Reader, Store
@@ -126,11 +126,16 @@ def _backfill(worker: Worker, *, progress: Progress, **arguments: object) -> Job
     return backfill.from_tags(worker.store, progress=progress, clock=worker.clock, **arguments)  # type: ignore[arg-type]
 
 
+def _record_page(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
+    return correspondence.record_page(worker.store, clock=worker.clock, **arguments)  # type: ignore[arg-type]
+
+
 COMMANDS: dict[str, Callable[..., Job]] = {
     "ingest": _ingest,
     "catalog": _catalog,
     "rebuild": _rebuild,
     "replay": _replay,
     "backfill": _backfill,
+    "record_page": _record_page,
 }
 IDLE_WAIT = SECOND

@@ -4,7 +4,7 @@ Rules:
 - Equal keys are one errand. A wish during an errand lets it be carried out once more afterwards, from the beginning.
 - The cursor moves in the transaction that records what the page brought, and only from where that page began: a page whose
   process died is asked for again, one that was recorded twice counts once.
-- A backfill stays as a row that is never due: it tells that it was done, and how much it brought. Other errands go when done.
+- One that asked for pull requests stays as a row that is never due: it tells when that was done, and how much it brought. Others go.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ LOG: Final = "log"
 """The log of the hook that is the subject."""
 
 NEVER: Final = 2**62
-"""The instant at which a finished backfill is due."""
+"""When a finished errand that stays is due."""
 REFUSED: Final = "not allowed"
 """How the error of an errand or message begins for which our permissions do not suffice."""
 DAILY: Final = DAY
@@ -125,7 +125,7 @@ def advance_errand(
             began_at=errand.began_at, done=done, total=total, now=now, never=NEVER,
         )
         return
-    if errand.kind == PULL_REQUESTS and not errand.subject:
+    if errand.kind == PULL_REQUESTS:
         writer.execute(
             "complete_errand", key=errand.key, old=errand.cursor, reading=errand.reading, began_at=errand.began_at,
             done=done, never=NEVER,

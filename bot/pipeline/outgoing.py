@@ -14,15 +14,17 @@ Compose = Callable[[int, int], Awaitable[Report | None]]
 
 
 async def say(
-    store: Store, client: ForgeClient, message: Message, *, compose: Compose, clock: Callable[[], Instant]
+    store: Store, client: ForgeClient, message: Message, *, compose: Compose | None, clock: Callable[[], Instant]
 ) -> None:
     """Carry out a message. Raises ForgeUnavailableError, NotAllowedError, NotThereError."""
     if message.kind == REDELIVER:
         hook, _, entry = message.subject.rpartition(" ")
         await client.redeliver(hook, entry)
         digest, remote = message.digest, message.remote
-    else:
+    elif compose is not None:
         digest, remote = await _report(store, client, message, compose)
+    else:
+        return
     await store.write_async(
         lambda writer: record_said(writer, message, digest=digest, remote=remote, now=clock()), urgent=False
     )

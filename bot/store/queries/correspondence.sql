@@ -165,6 +165,11 @@ WHERE r.forge = :forge AND f.state IN ('active', 'archived') AND NOT EXISTS (
     SELECT 1 FROM errand e WHERE e.key = 'pull_requests/' || r.forge || '/' || CAST(r.id AS TEXT) || '/')
 ORDER BY r.id LIMIT :n
 
+-- name: repositories_readable
+-- The repositories that forges let us read.
+SELECT r.id, r.name, r.forge FROM repository r JOIN forge_repository f ON f.repository_id = r.id
+WHERE f.state IN ('active', 'archived') ORDER BY r.name
+
 -- name: drop_errands_of_absent
 -- Repositories that we may not read any more: should they come back, they are welcomed anew.
 DELETE FROM errand WHERE forge = :forge
