@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import gitlab
@@ -47,6 +47,14 @@ class Page(Generic[T]):
     total: int | None
 
 
+class _Question(NamedTuple):
+    verb: str
+    path: str
+    query: Query | None
+    body: Mapping[str, object] | None
+    needs: str
+
+
 class Api:
     """One GitLab, as one token sees it."""
 
@@ -63,15 +71,18 @@ class Api:
 
     async def get(self, path: str, type: type[T], query: Query | None = None, *, needs: str = "") -> T:
         """An answer as `type`; `needs` names the permission for the case that it is missing."""
-        return _decoded(type, (await self._call("get", path, query, None, needs)).content)
+        return await self._call(_Question("get", path, query, None, needs), lambda answer: _decoded(type, answer.content))
 
     async def page(self, path: str, type: type[T], query: Query | None = None, *, needs: str = "") -> Page[T]:
         """A page of a listing."""
         asked = {"per_page": PER_PAGE, **(query or {})}
-        answer = await self._call("get", path, asked, None, needs)
-        items = _decoded(list[type], answer.content)  # type: ignore[valid-type]
-        total = answer.headers.get("X-Total", "")
-        return Page(items=items, next=_next(answer, asked), total=int(total) if total.isdigit() else None)
+
+        def read(answer: requests.Response) -> Page[T]:
+            items = _decoded(list[type], answer.content)  # type: ignore[valid-type]
+            total = answer.headers.get("X-Total", "")
+            return Page(items=items, next=_next(answer, asked), total=int(total) if total.isdigit() else None)
+
+        return await self._call(_Question("get", path, asked, None, needs), read)
 
     async def all(
         self, path: str, type: type[T], query: Query | None = None, *, needs: str = "", most: int = 1_000
@@ -89,28 +100,26 @@ class Api:
 
     async def raw(self, path: str, query: Query | None = None, *, needs: str = "") -> bytes:
         """An answer's bytes."""
-        return (await self._call("get", path, query, None, needs)).content
+        return await self._call(_Question("get", path, query, None, needs), lambda answer: answer.content)
 
     async def send(
         self, verb: str, path: str, type: type[T], body: Mapping[str, object] | None = None, *, needs: str = ""
     ) -> T:
         """Change something (post, put, delete); never tried twice."""
-        content = (await self._call(verb, path, None, body, needs)).content
-        return _decoded(type, content or b"null")
+        question = _Question(verb, path, None, body, needs)
+        return await self._call(question, lambda answer: _decoded(type, answer.content or b"null"))
 
     async def close(self) -> None:
         """End the threads; a call that hangs ends by its own time-out."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _call(
-        self, verb: str, path: str, query: Query | None, body: Mapping[str, object] | None, needs: str
-    ) -> requests.Response:
+    async def _call(self, question: _Question, read: Callable[[requests.Response], T]) -> T:
         if self.clock() < self._rest_until:
             raise ForgeUnavailableError("rate_limited", "GitLab's rate limit is reached", retry_at=self._rest_until)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._patience):
-                return await loop.run_in_executor(self._pool, self._tried, verb, path, query, body, needs)
+                return await loop.run_in_executor(self._pool, self._tried, question, read)
         except TimeoutError:
             raise ForgeUnavailableError("timeout", "GitLab is too slow") from None
         except ForgeUnavailableError as error:
@@ -119,33 +128,26 @@ class Api:
 
     # In a thread ------------------------------------------------------------------------------------------------------
 
-    def _tried(
-        self, verb: str, path: str, query: Query | None, body: Mapping[str, object] | None, needs: str
-    ) -> requests.Response:
-        for pause in PAUSES if verb == "get" else ():
+    def _tried(self, question: _Question, read: Callable[[requests.Response], T]) -> T:
+        for pause in PAUSES if question.verb == "get" else ():
             try:
-                return self._once(verb, path, query, body, needs)
+                return read(self._once(question))
             except ForgeUnavailableError as error:
                 if error.slug not in _AGAIN:
                     raise
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - to be apart from others, no secret
-        return self._once(verb, path, query, body, needs)
+        return read(self._once(question))
 
-    def _once(
-        self, verb: str, path: str, query: Query | None, body: Mapping[str, object] | None, needs: str
-    ) -> requests.Response:
-        asked = {name: _plain(value) for name, value in (query or {}).items() if value is not None}
+    def _once(self, question: _Question) -> requests.Response:
+        asked = {name: _plain(value) for name, value in (question.query or {}).items() if value is not None}
         try:
             return self._client().http_request(
-                verb, path, query_data=asked, post_data=None if body is None else dict(body),
+                question.verb, question.path, query_data=asked,
+                post_data=None if question.body is None else dict(question.body),
                 obey_rate_limit=False, retry_transient_errors=False, max_retries=0,
             )
-        except gitlab.GitlabHttpError as error:
-            raise self._refusal(error, f"{verb.upper()} {path}", needs) from None
         except gitlab.GitlabError as error:
-            if error.response_code == 401:
-                raise self._refusal(error, f"{verb.upper()} {path}", needs) from None
-            raise ForgeUnavailableError("broken_answer", "GitLab's answer is none that its API gives") from None
+            raise self._refusal(error, question) from None
         except (requests.RequestException, UnicodeError, ValueError) as error:
             raise ForgeUnavailableError("broken_answer", f"GitLab's answer cannot be read: {type(error).__name__}") from None
 
@@ -162,7 +164,8 @@ class Api:
             )
         return client
 
-    def _refusal(self, error: gitlab.GitlabError, asked: str, needs: str) -> Exception:
+    def _refusal(self, error: gitlab.GitlabError, question: _Question) -> Exception:
+        asked, needs = f"{question.verb.upper()} {question.path}", question.needs
         said = self._said(error)
         match error.response_code:
             case 401:
