@@ -125,8 +125,11 @@ class Call:
         if project is None:
             raise not_found("Project")
         mine = 0 if self.token is None else OWNER if self.token.admin else self.token.level_in(project.id)
-        if mine < GUEST and (project.private or level > GUEST):
-            raise Refused(401, {"message": "401 Unauthorized"}) if self.token is None else not_found("Project")
+        if project.private and mine < GUEST:
+            raise not_found("Project")
+        if self.token is None and level > GUEST:
+            raise Refused(401, {"message": "401 Unauthorized"})
+        mine = max(mine, GUEST)
         if mine < level:
             raise forbidden()
         return project

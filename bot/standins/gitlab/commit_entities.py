@@ -83,7 +83,6 @@ def tag(of: Place, name: str, sha: str) -> Json:
         "commit": commit(of, of.git.peel(sha)),
         "release": {"tag_name": name, "description": ""} if told else None,
         "protected": False,
-        "created_at": None,
     }
 
 

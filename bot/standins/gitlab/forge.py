@@ -101,7 +101,7 @@ class GitLab:
             raise StandInError(f"{path} is nested too deeply")
         parent: Group | None = None
         for depth, slug in enumerate(slugs, 1):
-            group = self.find_group("/".join(slugs[:depth]))
+            group = self._group_at("/".join(slugs[:depth]))
             if group is None:
                 group = Group(id=self.number("group", 60), slug=slug, parent=parent, created_at=self.now)
                 self.groups[group.id] = group
@@ -113,7 +113,7 @@ class GitLab:
     def create_repository(self, path: str, *, default_branch: str = "main", private: bool = False) -> Project:
         """A project; its groups are made with it."""
         group_path, _, slug = path.rpartition("/")
-        if not group_path or self.find_project(path) is not None:
+        if not group_path or self._project_at(path) is not None:
             raise StandInError(f"{path} has no namespace, or is there already")
         group = self.create_group(group_path)
         number = self.number("project", 100)
@@ -125,7 +125,7 @@ class GitLab:
 
     def rename_group(self, path: str, new_slug: str) -> None:
         """Give a group another path; its projects hear nothing of it."""
-        group = self.find_group(path)
+        group = self._group_at(path)
         if group is None:
             raise StandInError(f"no group {path}")
         old = (group.slug, group.full_path)
@@ -184,15 +184,17 @@ class GitLab:
 
     def find_project(self, path: str) -> Project | None:
         """By full path, whatever its case, or by a path it had."""
-        wanted = path.lower()
-        now = next((p for p in self.projects.values() if p.path.lower() == wanted), None)
-        return now or self.projects.get(self._redirects.get(wanted, 0))
+        return self._project_at(path) or self.projects.get(self._redirects.get(path.lower(), 0))
 
     def find_group(self, path: str) -> Group | None:
         """By full path, whatever its case, or by a path it had."""
-        wanted = path.lower()
-        now = next((g for g in self.groups.values() if g.full_path.lower() == wanted), None)
-        return now or self.groups.get(self._group_redirects.get(wanted, 0))
+        return self._group_at(path) or self.groups.get(self._group_redirects.get(path.lower(), 0))
+
+    def _project_at(self, path: str) -> Project | None:
+        return next((one for one in self.projects.values() if one.path.lower() == path.lower()), None)
+
+    def _group_at(self, path: str) -> Group | None:
+        return next((one for one in self.groups.values() if one.full_path.lower() == path.lower()), None)
 
     def remember(self, project: Place) -> None:
         """Let the project's present path lead to it for ever."""

@@ -59,7 +59,7 @@ def diff(git: Repository, before: str | None, after: str) -> list[FileDiff]:
 
 def stats(git: Repository, before: str | None, after: str) -> tuple[int, int]:
     """Lines added and deleted."""
-    lines = _run(git, "diff-tree", "-r", "--numstat", before or EMPTY_TREE, f"{after}^{{tree}}").stdout.decode()
+    lines = _run(git, "diff-tree", "-r", "-M", "--numstat", before or EMPTY_TREE, f"{after}^{{tree}}").stdout.decode()
     counts = [line.split("\t")[:2] for line in lines.splitlines()]
     texts = [(int(added), int(deleted)) for added, deleted in counts if added != "-"]
     return sum(added for added, _ in texts), sum(deleted for _, deleted in texts)

@@ -25,7 +25,7 @@ LATER: Mapping[str, frozenset[str]] = {
         "custom_webhook_template", "custom_headers",
     }),
     "notes.json": frozenset({"project_id", "internal", "imported", "imported_from"}),
-    "tag.json": frozenset({"target", "protected", "created_at"}),
+    "tag.json": frozenset({"target", "protected"}),
     "issue.json": frozenset({"locked", "public_email"}),
 }  # fmt: skip
 """What GitLab's present code (lib/api/entities) shows, and its older description of the answer does not know."""
