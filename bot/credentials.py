@@ -111,6 +111,16 @@ class Credentials:
         except OSError as error:
             raise CredentialsError(f"{self._path} cannot be written: {error.strerror}") from None
 
+    def probe(self) -> None:
+        """See whether something could be stored, before what cannot be had twice is asked for. Raises CredentialsError."""
+        try:
+            _make_folder(self._settings.data_dir)
+            beside = self._path.with_name(f".probe.{secrets.token_hex(8)}")
+            _write(beside, bytes(_LARGEST), replace=True)
+            beside.unlink()
+        except OSError as error:
+            raise CredentialsError(f"{self._settings.data_dir} cannot be written to: {error.strerror}") from None
+
     def state_key(self) -> bytes:
         """The key that signs what the set-up sends through a browser; made when first asked for. Raises CredentialsError."""
         path = self._settings.data_dir / STATE_KEY_FILE

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from bot.answers.changes import ExplainSource
+from bot.credentials import Credentials
 from bot.settings import Settings
 from bot.store import Store
 
 STORE: web.AppKey[Store] = web.AppKey("store")
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
+CREDENTIALS: web.AppKey[Credentials] = web.AppKey("credentials", Credentials)
 CLOCK: web.AppKey[Callable[[], int]] = web.AppKey("clock")
 """The only clock of the web floor: nanoseconds since 1970."""
 WAKE: web.AppKey[Callable[[str], None]] = web.AppKey("wake")

@@ -140,7 +140,7 @@ def refusal(request: web.Request, error: HttpError, *, request_id: str = "") -> 
     rest = [pair for pair in parameters(request) if pair[0] != found]
     again = request.rel_url.raw_path + (f"?{urlencode(rest)}" if rest else "")
     values = {"status": error.status, "error": error, "parameter": found, "again": again, "request_id": request_id}
-    response = _render(request, "error.html", values, status=error.status)
+    response = render(request, "error.html", values, status=error.status)
     response.headers.update(error.headers)
     return response
 
@@ -187,7 +187,7 @@ async def overview(request: web.Request) -> web.Response:
     found = await read(request, work)
     whole = found["whole"]
     missing = not_counted(whole.metrics) if isinstance(whole, Picture) else []
-    return _render(request, "overview.html", {"view": view, "path": "/", "not_counted": missing, **found})
+    return render(request, "overview.html", {"view": view, "path": "/", "not_counted": missing, **found})
 
 
 async def service(request: web.Request) -> web.Response:
@@ -223,7 +223,7 @@ async def service(request: web.Request) -> web.Response:
     whole = found["whole"]
     missing = not_counted(whole.metrics) if isinstance(whole, Picture) else []
     here = f"/services/{quote(name, safe='')}"
-    return _render(request, "service.html", {"view": view, "path": here, "not_counted": missing, **found})
+    return render(request, "service.html", {"view": view, "path": here, "not_counted": missing, **found})
 
 
 async def deployment(request: web.Request) -> web.Response:
@@ -252,7 +252,7 @@ async def deployment(request: web.Request) -> web.Response:
         "stage_rows": stages,
         "bar": _bar((name, mean) for name, mean, *_ in stages),
     }
-    return _render(request, "deployment.html", values)
+    return render(request, "deployment.html", values)
 
 
 async def repository_list(request: web.Request) -> web.Response:
@@ -270,7 +270,7 @@ async def delivery_list(request: web.Request) -> web.Response:
     )
     given = {name: value for name, value in parameters(request) if value and name != "cursor"}
     values = {"found": found, "counts": counts, "given": given, "filters": filters, "states": deliveries.STATES}
-    return _render(request, "deliveries.html", values)
+    return render(request, "deliveries.html", values)
 
 
 async def definition_list(request: web.Request) -> web.Response:
@@ -281,14 +281,14 @@ async def definition_list(request: web.Request) -> web.Response:
         request, lambda reader: (load_definitions(reader), load_catalog_states(reader))
     )
     values = {"definitions": found, "catalog": catalog}
-    return _render(request, "definitions.html", values)
+    return render(request, "definitions.html", values)
 
 
 async def rule_list(request: web.Request) -> web.Response:
     """The rules in force."""
     asked(lambda: Form(parameters(request), known=()))
     found = await read(request, definitions.show_rules)
-    return _render(request, "rules.html", {"found": found})
+    return render(request, "rules.html", {"found": found})
 
 
 async def static(request: web.Request) -> web.Response:
@@ -347,12 +347,13 @@ async def _listed(
     limit_to_services(request, filters.service)
     found = await read(request, lambda reader: load(reader, filters, part))
     given = {name: value for name, value in parameters(request) if value and name != "cursor"}
-    return _render(request, template, {"found": found, "given": given})
+    return render(request, template, {"found": found, "given": given})
 
 
-def _render(
+def render(
     request: web.Request, template: str, values: Mapping[str, object], *, status: int = 200
 ) -> web.Response:
+    """A template with what all of them use."""
     who = asker(request)
     view = values.get("view")
     tz = view.question.tz if isinstance(view, Asked) else asked(lambda: Form((), known=()).timezone(who.timezone))

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from bot.credentials import Credentials
 from bot.settings import Settings
 from bot.store import Store
-from bot.web import api, datadog_api, health, pages, webhooks
+from bot.web import api, datadog_api, health, pages, setup, webhooks
 from bot.web.auth import Row, guarded
 from bot.web.bodies import BUDGETS, make_budgets
-from bot.web.context import CLOCK, ENGINE_ALIVE, SETTINGS, STORE, WAKE
+from bot.web.context import CLOCK, CREDENTIALS, ENGINE_ALIVE, SETTINGS, STORE, WAKE
 from bot.web.metrics import METRICS, Metrics
 from bot.web.middlewares import answer_errors, careful_headers, identify
 
@@ -19,7 +20,7 @@ SHUTDOWN_TIMEOUT = 8.0
 
 def rows() -> tuple[Row, ...]:
     """Every route: method, path, handler, access."""
-    return (*webhooks.ROWS, *datadog_api.ROWS, *health.ROWS, *api.ROWS, *pages.ROWS)
+    return (*webhooks.ROWS, *datadog_api.ROWS, *health.ROWS, *api.ROWS, *pages.ROWS, *setup.ROWS)
 
 
 def make_app(
@@ -33,6 +34,7 @@ def make_app(
     """The web application; it opens and closes nothing."""
     app = web.Application(middlewares=[identify, answer_errors])
     app[SETTINGS] = settings
+    app[CREDENTIALS] = Credentials(settings)
     app[STORE] = store
     app[CLOCK] = clock
     app[WAKE] = wake

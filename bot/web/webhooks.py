@@ -9,7 +9,7 @@ from bot.forges.gitlab import webhook as gitlab
 from bot.store import Receipt, StoreError
 from bot.web.auth import SENDER, Row
 from bot.web.bodies import held_body
-from bot.web.context import CLOCK, SETTINGS, STORE, WAKE
+from bot.web.context import CLOCK, CREDENTIALS, SETTINGS, STORE, WAKE
 from bot.web.errors import HttpError, source_off
 from bot.web.metrics import METRICS
 
@@ -21,12 +21,12 @@ LARGEST_BODY = 25 * 1024 * 1024
 
 async def receive_github(request: web.Request) -> web.Response:
     """A delivery from GitHub."""
-    settings = request.app[SETTINGS]
-    if not settings.github_on:
-        raise source_off("GitHub is off: set GITHUB_WEBHOOK_SECRET.")
+    secrets = request.app[CREDENTIALS].github_secrets()
+    if not secrets:
+        raise source_off("GitHub is off: connect an App at /setup, or set GITHUB_WEBHOOK_SECRET.")
     async with held_body(request, limit=LARGEST_BODY, too_large=413) as body:
         try:
-            github.verify(request.headers, body, settings.github_webhook_secret)
+            github.verify(request.headers, body, secrets)
             key, event = github.delivery(request.headers)
         except (SignatureError, HeaderError) as error:
             raise _refused(request, "github", error) from None
