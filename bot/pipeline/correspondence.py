@@ -8,7 +8,6 @@ import structlog
 from bot.dora.events import ForgeEvent, PullRequestSeen
 from bot.dora.instants import Instant
 from bot.facts.errands import PULL_REQUESTS, REPOSITORIES, Errand, advance_errand, owner_of, retry_refused, want_errand
-from bot.facts.fetches import want_fetch
 from bot.forges.client import RepositoryKey
 from bot.pipeline.intake import record_events
 from bot.store import Reader, Store, StoreError, StoreUnavailableError, Writer
@@ -105,7 +104,7 @@ def _record_alone(
 
 
 def _welcome(store: Store, errand: Errand, clock: Callable[[], Instant]) -> Generator[None, None, None]:
-    """Fetch the repositories that are new to us, and ask for their pull requests."""
+    """Ask for the pull requests of repositories that are new to us."""
     store.write(lambda writer: _settle_access(writer, errand, now=clock()))
     while store.write(lambda writer: _welcome_some(writer, errand.forge, now=clock()), urgent=False) == WELCOME:
         yield
@@ -121,6 +120,5 @@ def _settle_access(writer: Writer, errand: Errand, *, now: Instant) -> None:
 def _welcome_some(writer: Writer, forge: str, *, now: Instant) -> int:
     new = writer.fetch("repositories_to_welcome", _Welcome, forge=forge, n=WELCOME)
     for row in new:
-        want_fetch(writer, repository_id=row.id, ref="*", now=now)
         want_errand(writer, kind=PULL_REQUESTS, forge=forge, owner=owner_of(row.name), repository_id=row.id, now=now)
     return len(new)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import structlog
 
 from bot import guard
-from bot.dora.events import ForgeEvent, Ignored, PullRequestSeen, Push
+from bot.dora.events import ForgeEvent, Ignored, InstallationChanged, PullRequestSeen, Push
 from bot.dora.instants import MINUTE, SECOND, Instant
+from bot.facts.errands import REPOSITORIES, want_errand
 from bot.facts.pull_requests import record_pull_requests
 from bot.facts.pushes import record_pushes
 from bot.facts.repositories import ensure_repository
@@ -116,7 +117,11 @@ def _record(writer: Writer, claims: Sequence[Claim], outcomes: Sequence[Outcome]
     # Another worker may have taken some of them since they were read.
     mine = set(writer.fetch_in("lock_due_deliveries", int, [claim.id for claim in claims], now=now))
     taken = [(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True) if claim.id in mine]
-    record_events(writer, [outcome.event for _, outcome in taken if outcome.event is not None], now=now)
+    events = [outcome.event for _, outcome in taken if outcome.event is not None]
+    record_events(writer, events, now=now)
+    if any(isinstance(event, InstallationChanged) for event in events):
+        # Which repositories there are now, and what may be done with them, is asked for as a whole.
+        want_errand(writer, kind=REPOSITORIES, forge="github", owner="", urgent=True, now=now)
     writer.execute_many("finish_delivery", [_finished(claim, outcome) for claim, outcome in taken])
 
 

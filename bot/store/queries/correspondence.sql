@@ -161,14 +161,14 @@ LEFT JOIN forge_repository f ON f.repository_id = r.id WHERE r.id = :id
 -- name: repositories_to_welcome
 -- Repositories that a forge lets us read and whose pull requests nobody has asked for yet.
 SELECT r.id, r.name FROM repository r JOIN forge_repository f ON f.repository_id = r.id
-WHERE r.forge = :forge AND f.state IN ('active', 'archived') AND NOT EXISTS (
+WHERE r.forge = :forge AND f.state IN ('active', 'archived') AND (f.installation_id <> '' OR r.forge <> 'github') AND NOT EXISTS (
     SELECT 1 FROM errand e WHERE e.key = 'pull_requests/' || r.forge || '/' || CAST(r.id AS TEXT) || '/')
 ORDER BY r.id LIMIT :n
 
 -- name: repositories_readable
 -- The repositories that forges let us read.
 SELECT r.id, r.name, r.forge FROM repository r JOIN forge_repository f ON f.repository_id = r.id
-WHERE f.state IN ('active', 'archived') ORDER BY r.name
+WHERE f.state IN ('active', 'archived') AND (f.installation_id <> '' OR r.forge <> 'github') ORDER BY r.name
 
 -- name: drop_errands_of_absent
 -- Repositories that we may not read any more: should they come back, they are welcomed anew.
@@ -178,4 +178,4 @@ AND repository_id IN (SELECT repository_id FROM forge_repository WHERE state IN 
 -- name: repositories_of_forge
 -- The repositories that a forge lets us read and that may still change, after this one.
 SELECT r.id, r.name, r.forge_id FROM repository r JOIN forge_repository f ON f.repository_id = r.id
-WHERE r.forge = :forge AND f.state = 'active' AND r.id > :after ORDER BY r.id LIMIT :n
+WHERE r.forge = :forge AND f.state = 'active' AND (f.installation_id <> '' OR r.forge <> 'github') AND r.id > :after ORDER BY r.id LIMIT :n
