@@ -98,8 +98,12 @@ class GitHub:
 
     @property
     def faults(self) -> list[Fault]:
-        """What goes wrong; append to it."""
+        """What goes wrong."""
         return self._door.faults
+
+    @faults.setter
+    def faults(self, faults: list[Fault]) -> None:
+        self._door.faults = faults
 
     @property
     def requests(self) -> list[Seen]:
