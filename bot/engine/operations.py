@@ -15,6 +15,7 @@ from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.facts.switches import set_reports
 from bot.forges.client import ForgeClient
 from bot.git import GitError
 from bot.pipeline import forge_backfill, mirror
@@ -213,6 +214,12 @@ async def _revoke_key(runner: Runner, arguments: Mapping[str, object], _: Progre
     return await runner.store.write_async(lambda writer: keys.revoke_key(writer, str(arguments["id"]), now=now()))
 
 
+async def _reports(runner: Runner, arguments: Mapping[str, object], _: Progress) -> object:
+    forge, on = str(arguments["forge"]), arguments["on"] is True
+    await runner.store.write_async(lambda writer: set_reports(writer, forge, on=on))
+    return {"forge": forge, "reports": on}
+
+
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
 
@@ -226,4 +233,5 @@ OPERATIONS: dict[str, Operation] = {
     "replay": _replay,
     "keys.create": _create_key,
     "keys.revoke": _revoke_key,
+    "reports": _reports,
 }

@@ -8,7 +8,6 @@ import asyncio
 import ipaddress
 import secrets
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
@@ -22,29 +21,21 @@ from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereEr
 from bot.forges.github import app as github
 from bot.forges.github.wire import Wire
 from bot.settings import Settings, is_loopback
-from bot.web.auth import READ, SENDER, Access, Row, authorize
+from bot.web.auth import PRINCIPAL, READ, SENDER, Access, Row, authorize
 from bot.web.context import CLOCK, CREDENTIALS, SETTINGS
 from bot.web.errors import HttpError, unavailable
 from bot.web.middlewares import SECURITY_HEADERS
-from bot.web.pages import page, render
-from bot.web.reading import read
-from bot.web.tickets import LIFE, TicketError, read_ticket, write_ticket
+from bot.web.pages import Handler, link, page, refusal, render
+from bot.web.reach import local_url, reach
+from bot.web.reading import limit_to_services, read
+from bot.web.tickets import LIFE, STATE, TICKET, TicketError, read_ticket, write_ticket
 
 log = structlog.get_logger(__name__)
 
-TICKET, STATE = "setup", "github"
-"""What signed texts are for."""
 COOKIE = "rollforward_setup"
 ADMIN = Access("private", keys.ADMIN)
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "CF-Connecting-IP")
 """A tunnel in front of a server for this machine alone says so, and whoever comes through it sits elsewhere."""
-
-
-class Reach(NamedTuple):
-    """Where GitHub is to send webhooks, or what stands in the way of that."""
-
-    url: str
-    problem: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,36 +49,22 @@ class GithubShown:
     installation_url: str
 
 
-def reach(settings: Settings) -> Reach:
-    """The public URL of this server; a GitHub on this machine reaches it without one."""
-    if settings.base_url and not is_loopback(urlsplit(settings.base_url).hostname or ""):
-        return Reach(settings.base_url, "")
-    if is_loopback(urlsplit(settings.github_api_url).hostname or ""):
-        return Reach(settings.base_url or local_url(settings), "")
-    if settings.base_url:
-        return Reach("", f"BASE_URL is {settings.base_url}, which GitHub cannot reach")
-    return Reach("", "BASE_URL is not set")
-
-
-def local_url(settings: Settings) -> str:
-    """This server as seen from its own machine."""
-    scheme = "https" if settings.tls_cert else "http"
-    return f"{scheme}://{_bracketed(settings.host)}:{settings.port}"
-
-
 async def setup(request: web.Request) -> web.Response:
-    """What is connected, what it can do, and whether it still does."""
+    """What is connected, what it can do, and whether it still does; a ticket opens it where pages need a key."""
+    may = await _may_connect(request, request.query.get("ticket", ""))
+    if not may:
+        request[PRINCIPAL] = await authorize(request, READ)
+        limit_to_services(request, None)
     settings, credentials = request.app[SETTINGS], request.app[CREDENTIALS]
     now = request.app[CLOCK]()
     shown: SetupShown = await read(request, lambda reader: load_setup(reader, now=now))
-    ticket = request.query.get("ticket", "")
     values = {
         "shown": shown,
         "github": _github(settings, credentials),
         "settings": settings,
         "reach": reach(settings),
-        "may": await _may_connect(request, ticket),
-        "ticket": ticket,
+        "may": may,
+        "ticket": request.query.get("ticket", ""),
         "org": github.organisation(request.query.get("org", "")) or "",
         "checks": request.query.get("checks") == "1",
     }
@@ -97,8 +74,8 @@ async def setup(request: web.Request) -> web.Response:
 async def start(request: web.Request) -> web.Response:
     """The manifest, for the browser to carry to GitHub; a cookie binds what comes back to this browser."""
     form = await request.post()
-    _same_origin(request)
     await _require_may_connect(request, str(form.get("ticket", "")))
+    _same_origin(request)
     settings = request.app[SETTINGS]
     there = reach(settings)
     if there.problem:
@@ -127,17 +104,7 @@ async def start(request: web.Request) -> web.Response:
 async def created(request: web.Request) -> web.Response:
     """GitHub made the App: exchange its code for the App's secrets, and keep them."""
     credentials = request.app[CREDENTIALS]
-    cookie = request.cookies.get(COOKIE, "")
-    try:
-        begun = read_ticket(
-            await _key(request), STATE, request.query.get("state", ""), now=request.app[CLOCK](), bound=cookie
-        )
-    except TicketError:
-        begun = None
-    if begun is None or not cookie:
-        raise HttpError(
-            403, "wrong_state", "This set-up was not begun in this browser within the last hour. Begin again at /setup."
-        )
+    begun = await _begun(request, request.cookies.get(COOKIE, ""), request.query.get("state", ""))
     before = credentials.stored_github_app()
     if before is not None and before.created_at >= begun:
         raise HttpError(400, "already_connected", "An App was connected since this set-up began. See /setup.")
@@ -147,9 +114,24 @@ async def created(request: web.Request) -> web.Response:
     except CredentialsError as error:
         raise unavailable("not_stored", f"The App was made, but {error}. Remove it on GitHub and begin again.") from error
     log.info("github app connected", app=app.id, slug=app.slug)
-    response = web.Response(status=303, headers={"Location": "/setup", "Cache-Control": "no-store"})
+    # Whoever came with a ticket sees the next step by another.
+    ticket = "" if _sits_here(request) else write_ticket(await _key(request), TICKET, now=request.app[CLOCK]())
+    location = link("/setup", ticket=ticket or None)
+    response = web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
     response.del_cookie(COOKIE, path="/setup")
     return response
+
+
+async def _begun(request: web.Request, cookie: str, state: str) -> int:
+    """When this browser was sent to GitHub, in seconds since 1970; raises HttpError 401 if it was not."""
+    try:
+        if not cookie or not state:
+            raise TicketError
+        return read_ticket(await _key(request), STATE, state, now=request.app[CLOCK](), bound=cookie)
+    except TicketError:
+        raise HttpError(
+            401, "wrong_state", "This set-up was not begun in this browser within the last hour. Begin again at /setup."
+        ) from None
 
 
 async def _converted(request: web.Request, code: str) -> GithubApp:
@@ -254,12 +236,20 @@ async def _key(request: web.Request) -> bytes:
         raise unavailable("no_state_key", f"{error}.") from error
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+def _step(handler: Handler) -> Handler:
+    """A step that only browsers take: each of its refusals is a page."""
+
+    async def respond(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except HttpError as error:
+            return refusal(request, error)
+
+    return respond
 
 
 ROWS = (
-    Row("GET", "/setup", page(setup), READ),
-    Row("POST", "/setup/github", page(start), SENDER),
-    Row("GET", "/setup/github/created", page(created), SENDER),
+    Row("GET", "/setup", page(setup), SENDER),
+    Row("POST", "/setup/github", _step(start), SENDER),
+    Row("GET", "/setup/github/created", _step(created), SENDER),
 )

@@ -9,6 +9,8 @@ import secrets
 from bot.dora.instants import HOUR, MINUTE, SECOND, Instant
 from bot.guard import same_secret
 
+TICKET, STATE = "setup", "github"
+"""What these texts are for."""
 LIFE = HOUR
 SLACK = MINUTE
 """Between the clocks of those who share the key."""
