@@ -46,13 +46,6 @@ WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_i
 SELECT n.name, n.from_at, n.told, r.name, r.forge, r.forge_id, r.default_branch
 FROM repository_name n JOIN repository r ON r.id = n.repository_id ORDER BY n.name, n.from_at, n.told, r.name
 
--- name: deployments_of_test_merges
--- Who deployed these commits from the repository, under any of its names, and which forge it lies on.
-SELECT d.service, d.env, d.finished_at, d.commit_sha, r.forge FROM deployment d
-JOIN repository r ON r.id = :repository_id
-WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
-    AND d.commit_sha IN (:keys)
-
 -- name: fingerprint_namespaces
 -- Every renamed namespace.
 SELECT old, new, at FROM namespace_rename ORDER BY old, at, new
