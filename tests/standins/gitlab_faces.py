@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import gitlab
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from bot.standins.gitlab import GitLab
 from bot.standins.repository import Person
@@ -49,7 +50,7 @@ class Receiver:
     """Takes webhooks on a port of its own and answers with `status`."""
 
     status: int = 200
-    got: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    got: list[tuple[CIMultiDictProxy[str], bytes]] = field(default_factory=list)
     url: str = ""
     _runner: web.AppRunner | None = None
 
@@ -66,7 +67,7 @@ class Receiver:
         await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
-        self.got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        self.got.append((request.headers, await request.read()))
         return web.Response(status=self.status, text="thank you")
 
     @property

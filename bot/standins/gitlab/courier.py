@@ -32,9 +32,8 @@ SWITCHES = {
     "repository_update_hooks": "repository_update_events",
 }
 """Which of a hook's switches a trigger asks; `system_hooks` asks none."""
-INSTANCE_WIDE = frozenset({
-    "push_hooks", "tag_push_hooks", "merge_request_hooks", "repository_update_hooks", "system_hooks",
-})  # fmt: skip
+INSTANCE_ALONE = frozenset({"repository_update_hooks", "system_hooks"})
+INSTANCE_TOO = frozenset({"push_hooks", "tag_push_hooks", "merge_request_hooks"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +70,14 @@ class Courier:
         for hook in hooks:
             if _wants(hook, trigger, payload):
                 self._deliveries += 1
+                bare = hook.is_system and trigger in {"push_hooks", "tag_push_hooks"}
                 told = QueuedDelivery(
                     id=str(uuid.uuid5(NAMESPACE, f"delivery {self._deliveries}")),
                     event=event_name(hook, trigger),
                     action=_action(payload),
                     repository=repository,
                     at=self._clock(),
-                    payload={**payload, "commits": [], "total_commits_count": 0}
-                    if hook.is_system and "push_options" in payload
-                    else payload,
+                    payload={**payload, "commits": [], "total_commits_count": 0} if bare else payload,
                 )
                 self.queue.append(OnTheWay(hook=hook, trigger=trigger, cause=cause, told=told))
 
@@ -168,10 +166,10 @@ def signature(token: str, key: str, timestamp: str, body: bytes) -> str:
 
 
 def _wants(hook: Hook, trigger: str, payload: Mapping[str, Json]) -> bool:
-    if hook.is_system and trigger not in INSTANCE_WIDE:
+    if trigger not in INSTANCE_TOO and hook.is_system != (trigger in INSTANCE_ALONE):
         return False
     if trigger == "system_hooks":
-        return hook.is_system
+        return True
     branches = hook.settings.get("push_events_branch_filter")
     if trigger == "push_hooks" and isinstance(branches, str) and branches:
         branch = str(payload["ref"]).removeprefix("refs/heads/")
