@@ -1,11 +1,90 @@
-"""The rules in force, as people read them."""
+"""The definitions and rules in force, as people read them, with what is wrong and what had to give way."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from bot.dora.definitions import Problem, ServiceDefinition
 from bot.dora.rules import Rule
-from bot.facts.catalog import load_rules
+from bot.facts.catalog import (
+    CatalogState,
+    FileState,
+    load_catalog_states,
+    load_claims,
+    load_definition_files,
+    load_definitions,
+    load_rules,
+)
 from bot.store import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defined:
+    """A definition in force, and those of the same service that it overrules."""
+
+    one: ServiceDefinition
+    overruled: tuple[ServiceDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemsShown:
+    """What is wrong with the newest files of one place; `kept` says what stays in force meanwhile, "" when they are in force."""
+
+    place: str
+    kept: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionsShown:
+    """All definitions in force, by service, and the problems of all files. `folder` is the state of the folder's definitions."""
+
+    definitions: tuple[Defined, ...]
+    problems: tuple[ProblemsShown, ...]
+    folder: CatalogState | None
+    files: int
+    """How many definition files repositories have."""
+
+
+def show_definitions(reader: Reader) -> DefinitionsShown:
+    """The definitions in force and everything that is wrong."""
+    claims: dict[str, list[ServiceDefinition]] = {}
+    for claim in load_claims(reader):
+        claims.setdefault(claim.definition.service, []).append(claim.definition)
+    states, files = load_catalog_states(reader), load_definition_files(reader)
+    return DefinitionsShown(
+        definitions=tuple(
+            Defined(one=one, overruled=tuple(other for other in claims.get(one.service, ()) if other != one))
+            for one in load_definitions(reader)
+        ),
+        problems=tuple(
+            [_folder_problems(state) for state in states if state.problems]
+            + [_file_problems(state) for state in files if state.problems]
+        ),
+        folder=next((state for state in states if state.kind == "definitions"), None),
+        files=sum(state.blob is not None or bool(state.problems) for state in files),
+    )
+
+
+def overruled_places(reader: Reader, service: str) -> tuple[str, ...]:
+    """Where else a service is defined, without being in force."""
+    return tuple(claim.definition.place for claim in load_claims(reader, service)[1:])
+
+
+def _folder_problems(state: CatalogState) -> ProblemsShown:
+    kept = f"the last good {state.kind} stay in force until these are mended" if _broken(state.problems) else ""
+    return ProblemsShown(place=f"the newest {state.kind} files", kept=kept, problems=state.problems)
+
+
+def _file_problems(state: FileState) -> ProblemsShown:
+    kept = ""
+    if _broken(state.problems):
+        good = state.good_commit
+        kept = "nothing of it is in force" if good is None else f"what stood there at {good.hex()[:12]} stays in force"
+    return ProblemsShown(place=f"{state.repository}@{state.path}", kept=kept, problems=state.problems)
+
+
+def _broken(problems: tuple[Problem, ...]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

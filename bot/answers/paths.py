@@ -1,8 +1,9 @@
 """Which patterns select a service's commits, in each repository it has to do with."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bot.answers.definitions import overruled_places
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.paths import SortedPaths, linked_repositories, patterns_of, unmatched
 from bot.dora.repositories import NO_ROOTS, WebRoots
@@ -37,13 +38,12 @@ def find_paths(reader: Reader, service: str, *, web_roots: WebRoots = NO_ROOTS) 
     if definition is None and deployed is None:
         return None
     names = {*(deployed or ()), *linked_repositories(definition, web_roots=web_roots)}
-    return ServicePaths(
-        service=service if definition is None else definition.shown,
-        repositories=tuple(
-            repository_paths(reader, definition, service=service, repository=name, web_roots=web_roots)
-            for name in sorted(names)
-        ),
-    )
+    found = [
+        repository_paths(reader, definition, service=service, repository=name, web_roots=web_roots) for name in sorted(names)
+    ]
+    if others := ", ".join(overruled_places(reader, service)):
+        found = [replace(one, origin=f"{one.origin}, overruling {others}") for one in found]
+    return ServicePaths(service=service if definition is None else definition.shown, repositories=tuple(found))
 
 
 def repository_paths(

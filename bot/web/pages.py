@@ -34,7 +34,6 @@ from bot.dora.bands import DEFAULT_YEAR
 from bot.dora.instants import DAY
 from bot.dora.lead_time import STAGES
 from bot.dora.metrics import summarise
-from bot.facts.catalog import load_catalog_states, load_definitions
 from bot.store import Reader
 from bot.web import words
 from bot.web.auth import OPEN, READ, Row
@@ -274,14 +273,11 @@ async def delivery_list(request: web.Request) -> web.Response:
 
 
 async def definition_list(request: web.Request) -> web.Response:
-    """The definitions in force, and what is wrong with the newest files."""
+    """The definitions in force, where they come from, and what is wrong with the newest files."""
     asked(lambda: Form(parameters(request), known=()))
     limit_to_services(request, None)
-    found, catalog = await read(
-        request, lambda reader: (load_definitions(reader), load_catalog_states(reader))
-    )
-    values = {"definitions": found, "catalog": catalog}
-    return render(request, "definitions.html", values)
+    found = await read(request, definitions.show_definitions)
+    return render(request, "definitions.html", {"found": found})
 
 
 async def rule_list(request: web.Request) -> web.Response:

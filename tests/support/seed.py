@@ -83,7 +83,7 @@ class Seed:
     def commit(self, repository_id: int, name: str, *, at: Instant, author: str, subject: str) -> Sha:
         """A commit named `name`; its sha."""
         n = len(self.rows["git_commit"]) + 1
-        row = {"repository_id": repository_id, "n": n, "sha": sha(name), "completeness": 2, "parents": b""}
+        row = {"repository_id": repository_id, "n": n, "sha": sha(name), "completeness": 3, "parents": b""}
         row |= {"authored_at": at, "committed_at": at, "author": author, "subject": subject, "body": "", "paths": b""}
         self.rows["git_commit"].append(row)
         return sha(name)
@@ -164,6 +164,13 @@ class Seed:
         row |= {"languages": "[]", "source_patterns": None if patterns is None else json.dumps(list(patterns))}
         row |= {"links": "[]", "location": f"service_definitions/{service}.yaml:1", "code_locations": "[]", "repository_id": 0}
         self.rows["definition"].append(row | more)
+        self.rows["definition_claim"].append({"rank": 0, "path": ""} | row | more)
+
+    def claim(self, service: str, *, path: str = "service.datadog.yaml", **more: Any) -> None:
+        """What a file in a repository says of a service, in force or not."""
+        row = {"service": service.lower(), "shown": service, "schema_version": "v3", "team": "", "tags": "[]", "languages": "[]"}
+        row |= {"source_patterns": None, "links": "[]", "code_locations": "[]", "location": f"{path}:4"}
+        self.rows["definition_claim"].append(row | {"rank": 2, "repository_id": 1, "path": path} | more)
 
     def delivery(self, received_at: Instant, *, event: str = "push", state: str = "done", **more: Any) -> int:
         """A delivery in the inbox; its id."""

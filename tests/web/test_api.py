@@ -32,6 +32,7 @@ def small() -> Seed:
     seed = Seed()
     seed.repository(1, "github.com/acme/shop", synced_at=NOW - HOUR)
     seed.path(1, "services/shop/app.py")
+    seed.claim("Shop")
     seed.definition("Shop", team="Payments", tags='["tier:1", "lang:go"]', patterns=["services/shop/**", "gone/*"])
     git = {"repository": "github.com/acme/shop", "repository_url": "https://github.com/acme/shop"}
     seed.deployment("d1", "Shop", NOW - 8 * DAY, version="v1", commit_sha=sha("v1"), **git)
@@ -299,7 +300,7 @@ async def test_services_repositories_and_pull_requests(client):
             {
                 "repository": "github.com/acme/shop",
                 "patterns": ["services/shop/**", "gone/*"],
-                "origin": "source_patterns (service_definitions/Shop.yaml:1)",
+                "origin": "source_patterns (service_definitions/Shop.yaml:1), overruling github.com/acme/shop@service.datadog.yaml:4",
                 "warnings": ["gone/*: matches no file of this repository"],
             }
         ],

@@ -81,6 +81,10 @@ def _dress(seed: Seed, n: int, text: str) -> None:
     tags = json.dumps([text])
     pattern = "/" + text.replace("//", "/").replace("\\", "")  # else there is one warning more to show
     seed.definition(text, team=text, tags=tags, languages=tags, patterns=[pattern], location=text)
+    seed.claim(text, path=text, location=text)
+    told = [{"file": text, "line": 1, "column": 1, "severity": "error", "message": text}]
+    file = {"repository_id": 1, "path": text, "blob": None, "commit_sha": sha("1"), "read_from": NOW, "good_commit": None}
+    seed.rows["definition_file"].append(file | {"problems": json.dumps(told)})
     wish = {"repository_id": 1, "ref": str(n), "wanted_at": NOW, "version": 1, "attempts": n, "run_at": NOW}
     seed.rows["fetch"].append(wish | {"error": text})
     common = {"env": text, "version": text, "team": text, "tags": tags, "repository": "github.com/acme/shop", "source": text}
@@ -130,6 +134,40 @@ async def test_an_empty_store_says_what_to_do_next(aiohttp_client, store):
     assert "https://dora.example/webhooks/github" in (await load(client, "/deliveries")).words
     assert "rollforward validate" in (await load(client, "/definitions")).words
     await load(client, "/rules")
+
+
+async def test_definitions_tell_their_origin_their_rivals_and_what_is_wrong(aiohttp_client, store):
+    seed = Seed()
+    seed.repository(1, "github.com/acme/shop", synced_at=NOW - HOUR)
+    seed.repository(2, "github.com/acme/cart", synced_at=NOW - HOUR)
+    seed.definition("Shop", patterns=["shop/**"])
+    seed.claim("Shop", path="entity.datadog.yaml")
+    located = json.dumps([["https://github.com/acme/libs", ["a/**", "b/**"]]])
+    for name, locations in (("cart", "[]"), ("till", located)):
+        seed.rows["definition"].append(
+            {"service": name, "shown": name, "schema_version": "v3", "team": "", "tags": "[]", "languages": "[]"}
+            | {"source_patterns": None, "links": "[]", "location": "entity.datadog.yaml:4", "repository_id": 2}
+            | {"code_locations": locations}
+        )
+        seed.claim(name, repository_id=2, path="entity.datadog.yaml", code_locations=locations)
+    file = {"repository_id": 1, "blob": sha("b"), "commit_sha": sha("1"), "read_from": NOW}
+    for path, good, severity in (("a.yaml", sha("g"), "error"), ("b.yaml", None, "error"), ("c.yaml", sha("g"), "warning")):
+        told = [{"file": path, "line": 3, "column": 7, "severity": severity, "message": "odd"}]
+        seed.rows["definition_file"].append(file | {"path": path, "good_commit": good, "problems": json.dumps(told)})
+    client = await browse(aiohttp_client, store, seed)
+    page = await load(client, "/definitions")
+    for text in (
+        "service_definitions/Shop.yaml:1", "overrules github.com/acme/shop@entity.datadog.yaml:4", "everything in github.com/acme/cart",
+        "https://github.com/acme/libs a/** b/**", "Problems in github.com/acme/shop@a.yaml", "a.yaml:3:7 odd", "nothing of it is in force",
+        f"what stood there at {sha('g').hex()[:12]} stays in force", "3 definition files in repositories",
+    ):  # fmt: skip
+        assert text in page.words, text
+    assert page.words.count("There are errors") == 2
+    paths = await (await client.get("/api/v1/services/shop/paths", headers={"DD-API-KEY": KEY})).json()
+    assert paths["repositories"] == [], "neither deployed nor linked"
+    cart = await (await client.get("/api/v1/services/cart/paths", headers={"DD-API-KEY": KEY})).json()
+    assert [(one["repository"], one["patterns"]) for one in cart["repositories"]] == [("github.com/acme/cart", ["**"])]
+    assert cart["repositories"][0]["origin"] == "the repository that holds the definition (github.com/acme/cart@entity.datadog.yaml:4)"
 
 
 async def test_the_overview_groups_five_metrics_and_lists_each_service(aiohttp_client, store):
