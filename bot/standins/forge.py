@@ -9,7 +9,7 @@ from bot.standins.repository import How, Person, Repository
 
 Json = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]  # noqa: UP007 - recursive
 Check = Callable[[str, str, int, Json], None]
-"""Called with (method, route template, status, body) of each JSON answer; raises if the vendor describes it otherwise."""
+"""Called with (method, route template, status, body) of each JSON answer; raises unless the vendor describes it so."""
 
 
 class StandInError(Exception):
@@ -46,7 +46,7 @@ class Change:
 
 
 class Repo(Protocol):
-    """A repository on a forge and what people do there; each call happens at the forge's `now` and queues deliveries."""
+    """A repository on a forge and what people do there; each act happens at the forge's `now` and queues deliveries."""
 
     @property
     def path(self) -> str: ...
@@ -67,9 +67,16 @@ class Repo(Protocol):
     def tag(self, name: str, sha: str, *, by: Person, annotated: bool = False) -> None: ...
 
     def open(
-        self, head: str, base: str, *, title: str, author: Person, body: str = "", draft: bool = False,
+        self,
+        head: str,
+        base: str,
+        *,
+        title: str,
+        author: Person,
+        body: str = "",
+        draft: bool = False,
         labels: Sequence[str] = (),
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Ask to merge branch `head` into `base`; returns the number."""
 
     def set_draft(self, number: int, draft: bool, *, by: Person) -> None: ...

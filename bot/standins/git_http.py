@@ -28,8 +28,8 @@ class Served:
 class GitHttp:
     """Answers git. The switches may be changed at any time.
 
-    `find` knows a path (without `.git`); `access(path, user, password)` (both "" without credentials) returns 200 to let
-    somebody in, else the status to answer.
+    `find` knows a path (without `.git`); `access(path, user, password)` (both "" without credentials) returns 200 to
+    let somebody in, else the status to answer.
     """
 
     find: Callable[[str], Served | None]
@@ -105,9 +105,13 @@ async def _backend(environment: dict[str, str], body: bytes) -> web.Response:
     """One CGI call; the answer's own headers are passed on."""
     environment["CONTENT_LENGTH"] = str(len(body))
     process = await asyncio.create_subprocess_exec(
-        "git", "http-backend",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
+        "git",
+        "http-backend",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+    )
     output, _ = await process.communicate(body)
     head, _, content = output.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line)

@@ -1,4 +1,4 @@
-"""What people and forges do to a git repository, with chosen authors and dates: commit, land by each button, branch, tag."""
+"""What people and forges do to a git repository: commit, land by each button, branch, tag; with chosen dates."""
 
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -21,6 +21,8 @@ from bot.standins.objects import (
 __all__ = ["ZEROS", "Commit", "Delta", "How", "Person", "Repository", "RepositoryError", "git_environment", "signature"]
 
 How = Literal["merge", "squash", "rebase", "fast_forward"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody with an account on the forge."""
@@ -49,10 +51,17 @@ class Repository(GitDirectory):
     """The bare repository at `directory`, made there if there is none."""
 
     def commit(
-        self, branch: str, files: Mapping[str, str | None], *, message: str, author: Person, at: int,
-        committer: Person | None = None, committed_at: int | None = None,
-    ) -> str:  # fmt: skip
-        """Add a commit to the branch (begun at the default branch if there is none); None removes a file. Returns its sha."""
+        self,
+        branch: str,
+        files: Mapping[str, str | None],
+        *,
+        message: str,
+        author: Person,
+        at: int,
+        committer: Person | None = None,
+        committed_at: int | None = None,
+    ) -> str:
+        """Add a commit to the branch, begun at the default one if missing; None removes a file. Returns the sha."""
         parent = self.find(f"refs/heads/{branch}") or self.find(f"refs/heads/{self.default_branch}")
         tree = dict(self.tree(parent)) if parent else {}
         for path, text in files.items():
@@ -71,12 +80,21 @@ class Repository(GitDirectory):
         return sha
 
     def merge(
-        self, base: str, head_sha: str, how: How, *, message: str, by: Person, at: int,
-        author: Person | None = None, committer: Person | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        base: str,
+        head_sha: str,
+        how: How,
+        *,
+        message: str,
+        by: Person,
+        at: int,
+        author: Person | None = None,
+        committer: Person | None = None,
+    ) -> str:
         """Land `head_sha` on the branch `base` and return its new tip. Raises RepositoryError on a conflict.
 
-        A squash is dated by the merge alone, a rebase keeps who wrote what when; `committer` is whom the forge names (default `by`).
+        A squash is dated by the merge alone, a rebase keeps who wrote what when; `committer` is whom the forge names
+        (default `by`).
         """
         onto, common = self.head(base), self.merge_base(self.head(base), head_sha)
         lander = signature(committer or by, at)
@@ -88,7 +106,9 @@ class Repository(GitDirectory):
             case "merge" | "squash":
                 tree = self._merged(common, onto, head_sha)
                 parents = (onto, head_sha) if how == "merge" else (onto,)
-                tip = self.write_commit(tree, parents, message=message, author=signature(author or by, at), committer=lander)
+                tip = self.write_commit(
+                    tree, parents, message=message, author=signature(author or by, at), committer=lander
+                )
             case _:
                 tip = self.replay(onto, self.commits_between(onto, head_sha), lander)
         self.set_ref(f"refs/heads/{base}", tip)
@@ -128,11 +148,15 @@ class Repository(GitDirectory):
         """Move the branch to any commit."""
         self.set_ref(f"refs/heads/{branch}", sha)
 
-    def tag(self, name: str, sha: str, *, tagger: Person | None = None, at: int | None = None, message: str = "") -> str:
+    def tag(
+        self, name: str, sha: str, *, tagger: Person | None = None, at: int | None = None, message: str = ""
+    ) -> str:
         """Tag a commit, annotated if somebody tags; returns what the ref names (the tag object or the commit)."""
         if tagger is not None:
             who = signed(signature(tagger, at or self.read_commit(sha).committer.at))
-            sha = self._write("tag", f"object {sha}\ntype commit\ntag {name}\ntagger {who}\n\n{message or name}\n".encode())
+            sha = self._write(
+                "tag", f"object {sha}\ntype commit\ntag {name}\ntagger {who}\n\n{message or name}\n".encode()
+            )
         self.set_ref(f"refs/tags/{name}", sha)
         return sha
 
@@ -236,6 +260,7 @@ class Repository(GitDirectory):
         if done.returncode:
             raise RepositoryError(f"conflict in {path}")
         return self._write("blob", done.stdout)
+
 
 def signature(person: Person, at: int) -> Signature:
     """The person's signature at an instant (seconds)."""

@@ -1,5 +1,6 @@
 """What the fake GitHub's tests share: people, a checked GitHub, a receiver of webhooks."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +19,17 @@ BEN = Person(login="ben", name="Ben Birch", email="ben@example.com", number=1_00
 
 @dataclass
 class Receiver:
-    """Takes webhooks; `status` is what it answers."""
+    """Takes webhooks; `status` is what it answers, after `pause` seconds."""
 
     url: str = ""
     status: int = 202
+    pause: float = 0.0
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
         """Keep a delivery."""
         self.got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        await asyncio.sleep(self.pause)
         return web.Response(status=self.status, text="taken")
 
 

@@ -1,6 +1,6 @@
-"""GitHub's own schemas as a check of the stand-in: its REST answers by @octokit/openapi, its webhooks by @octokit/webhooks-schemas.
+"""GitHub's own schemas as a check of the stand-in: @octokit/openapi and @octokit/webhooks-schemas.
 
-    forge = GitHub(tmp_path, check=github_answer)
+forge = GitHub(tmp_path, check=github_answer)
 """
 
 import json

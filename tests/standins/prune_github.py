@@ -1,7 +1,7 @@
-"""Cuts GitHub's OpenAPI description down to the answers that the fake GitHub gives: `python -m tests.standins.prune_github`.
+"""Cuts GitHub's OpenAPI description down to what the fake GitHub answers: `python -m tests.standins.prune_github`.
 
-It fetches the npm package @octokit/openapi (MIT), keeps the answers' schemas of the stand-in's routes with all they refer to, and
-writes `github_openapi.json` beside this file.
+It fetches the npm package @octokit/openapi (MIT), keeps the answers of the stand-in's routes with all they refer to,
+and writes `github_openapi.json` beside this file.
 """
 
 import json
@@ -39,13 +39,14 @@ def fetch() -> dict[str, Any]:
 
 
 def pruned(whole: dict[str, Any]) -> dict[str, Any]:
-    """`answers`: by method and template the schema of each status (null: no body); `components.schemas`: what they refer to."""
+    """By method and template the schema of each status (null: no body), and the schemas they refer to."""
     answers: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         described = whole["paths"][route.template][route.method.lower()]["responses"]
         name = f"{route.method} {route.template}"
         answers[name] = {
-            status: SLIPS.get((name, status)) or _schema(whole, response) for status, response in sorted(described.items())
+            status: SLIPS.get((name, status)) or _schema(whole, response)
+            for status, response in sorted(described.items())
         }
     kept: dict[str, Any] = {}
     waiting = list(_references(answers))
@@ -54,7 +55,12 @@ def pruned(whole: dict[str, Any]) -> dict[str, Any]:
         if name not in kept:
             kept[name] = _bare(whole["components"]["schemas"][name])
             waiting += _references(kept[name])
-    return {"package": PACKAGE, "license": "MIT", "answers": answers, "components": {"schemas": dict(sorted(kept.items()))}}
+    return {
+        "package": PACKAGE,
+        "license": "MIT",
+        "answers": answers,
+        "components": {"schemas": dict(sorted(kept.items()))},
+    }
 
 
 def _schema(whole: dict[str, Any], response: dict[str, Any]) -> Any:

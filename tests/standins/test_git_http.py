@@ -31,15 +31,21 @@ async def git(*arguments: str, token: str = "", cwd: Path | None = None) -> tupl
     header = "Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode()
     extra = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.extraHeader", "GIT_CONFIG_VALUE_0": header}
     process = await asyncio.create_subprocess_exec(
-        "git", *arguments, cwd=cwd, env=git_environment() | (extra if token else {}),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        "git",
+        *arguments,
+        cwd=cwd,
+        env=git_environment() | (extra if token else {}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()
 
 
-async def test_a_private_repository_is_cloned_with_a_token_only(github: GitHub, shop: GitHubRepo, tmp_path: Path) -> None:
+async def test_a_private_repository_is_cloned_with_a_token_only(
+    github: GitHub, shop: GitHubRepo, tmp_path: Path
+) -> None:
     installation = github.install("acme", [shop])
     token = github.access.grant(installation, None, None).value
     narrow = github.access.grant(installation, None, {"pull_requests": "read"}).value
@@ -53,7 +59,9 @@ async def test_a_private_repository_is_cloned_with_a_token_only(github: GitHub, 
     code, said = await git("ls-remote", url, token=token)
     assert {line.split()[1] for line in said.splitlines()} >= {"HEAD", "refs/heads/main", "refs/pull/1/head"}
 
-    assert await git("clone", "--quiet", "--bare", "--filter=blob:none", url, "here.git", token=token, cwd=tmp_path) == (0, "")
+    assert await git(
+        "clone", "--quiet", "--bare", "--filter=blob:none", url, "here.git", token=token, cwd=tmp_path
+    ) == (0, "")
     head = shop.git.refs("refs/pull/")["1/head"]
     fetched = await git("fetch", "--quiet", "origin", head, token=token, cwd=tmp_path / "here.git")
     assert fetched == (0, "")
@@ -94,7 +102,13 @@ async def test_faults_play_in_order_and_run_out(github: GitHub) -> None:
     async with aiohttp.ClientSession() as session:
         for _ in range(7):
             async with session.get(f"{github.url}/rate_limit?x=1", allow_redirects=False) as answer:
-                seen.append((answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.text()))
+                seen.append(
+                    (
+                        answer.status,
+                        {name.lower(): value for name, value in answer.headers.items()},
+                        await answer.text(),
+                    )
+                )
     assert [status for status, _, _ in seen] == [429, 403, 403, 302, 200, 200, 200]
     assert seen[0][1]["retry-after"] == "7"
     assert "secondary rate limit" in seen[1][2]
@@ -104,7 +118,9 @@ async def test_faults_play_in_order_and_run_out(github: GitHub) -> None:
     with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         json.loads(seen[5][2])
     assert json.loads(seen[6][2])["rate"]["limit"] == 5_000
-    assert [(one.method, one.path_qs, one.at) for one in github.requests] == [("GET", "/rate_limit?x=1", github.now)] * 7
+    assert [(one.method, one.path_qs, one.at) for one in github.requests] == [
+        ("GET", "/rate_limit?x=1", github.now)
+    ] * 7
 
 
 async def test_slow_and_torn_answers(github: GitHub) -> None:

@@ -1,4 +1,4 @@
-"""The fake GitHub's REST door: every route held against GitHub's description, with gidgethub as the client where it has the part."""
+"""The fake GitHub's REST door: every route held against GitHub's description, gidgethub as the client where it can."""
 
 import json
 import time
@@ -37,9 +37,12 @@ class Client:
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         url = path if path.startswith("http") else self.url + path
         async with self.session.request(
-            method, url, json=told, headers={**sent, **{name.replace("_", "-"): value for name, value in headers.items()}},
+            method,
+            url,
+            json=told,
+            headers={**sent, **{name.replace("_", "-"): value for name, value in headers.items()}},
             allow_redirects=False,
-        ) as answer:  # fmt: skip
+        ) as answer:
             self.headers = {name.lower(): value for name, value in answer.headers.items()}
             body = await answer.read()
             return answer.status, json.loads(body) if body else None
@@ -127,17 +130,35 @@ async def test_every_route_answers_as_github_describes_it(
     head, here = shop.git.head("main"), "/repos/acme/shop"
     deployment = (await client.get(f"{here}/deployments"))[0]["id"]
     for path in (
-        "/installation/repositories", here, f"{here}/pulls?state=all", f"{here}/pulls/1", f"{here}/pulls/1/reviews",
-        f"{here}/pulls/1/files", f"{here}/pulls/1/commits", f"{here}/issues/1/events", f"{here}/commits/{head}/pulls",
-        f"{here}/contents/a?ref=second~", f"{here}/contents/src", f"{here}/contents/src/deep/b",
-        f"{here}/deployments/{deployment}/statuses", f"{here}/releases",
-    ):  # fmt: skip
+        "/installation/repositories",
+        here,
+        f"{here}/pulls?state=all",
+        f"{here}/pulls/1",
+        f"{here}/pulls/1/reviews",
+        f"{here}/pulls/1/files",
+        f"{here}/pulls/1/commits",
+        f"{here}/issues/1/events",
+        f"{here}/commits/{head}/pulls",
+        f"{here}/contents/a?ref=second~",
+        f"{here}/contents/src",
+        f"{here}/contents/src/deep/b",
+        f"{here}/deployments/{deployment}/statuses",
+        f"{here}/releases",
+    ):
         status, _ = await client.ask("GET", path)
         assert status == (404 if "~" in path else 200), path
 
-    run = {"name": "Rollforward", "head_sha": head, "output": {"title": "T", "summary": "S", "annotations": [
-        {"path": "a", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "no"},
-    ]}}  # fmt: skip
+    run = {
+        "name": "Rollforward",
+        "head_sha": head,
+        "output": {
+            "title": "T",
+            "summary": "S",
+            "annotations": [
+                {"path": "a", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "no"},
+            ],
+        },
+    }
     status, made = await client.ask("POST", f"{here}/check-runs", run)
     assert (status, made["status"], made["output"]["annotations_count"]) == (201, "queued", 1)
     done = {"conclusion": "failure", "output": run["output"]}
@@ -274,8 +295,9 @@ async def test_renamed_repositories_are_found_by_number_and_deleted_ones_not(
     for prefix in ("", "/api/v3"):
         status, _ = await client.ask("GET", f"{prefix}/repos/Acme/Shop/pulls?state=all")
         assert (status, client.headers["location"]) == (
-            301, f"{github.url}{prefix}/repositories/{shop.id}/pulls?state=all",
-        )  # fmt: skip
+            301,
+            f"{github.url}{prefix}/repositories/{shop.id}/pulls?state=all",
+        )
         assert len(await client.get(client.headers["location"])) == 2
     github.create_repository("acme/shop", private=True)
     assert (await client.ask("GET", "/repos/acme/shop"))[0] == 404
@@ -307,8 +329,9 @@ async def test_pull_requests_are_sorted_filtered_and_paged(
     assert merged["merge_commit_sha"] == shop.git.head("main")
     files = await client.get(f"{here}/1/files")
     assert [(one["filename"], one["status"], one["deletions"]) for one in files] == [
-        ("a", "removed", 1), ("src/first", "added", 0),
-    ]  # fmt: skip
+        ("a", "removed", 1),
+        ("src/first", "added", 0),
+    ]
     history = await client.get("/repos/acme/shop/issues/1/events")
     assert [one["event"] for one in history] == ["labeled", "ready_for_review", "merged", "closed", "renamed"]
     assert [one["state"] for one in await client.get(f"{here}/1/reviews")] == ["APPROVED"]
@@ -317,7 +340,9 @@ async def test_pull_requests_are_sorted_filtered_and_paged(
         assert [one["number"] for one in introduced] == [1]
 
 
-async def test_the_log_of_deliveries_is_read_by_cursor(github: GitHub, client: Client, app: App, shop: GitHubRepo) -> None:
+async def test_the_log_of_deliveries_is_read_by_cursor(
+    github: GitHub, client: Client, app: App, shop: GitHubRepo
+) -> None:
     github.install("acme", [shop])
     github.now = NOON + 500
     for n in range(4):
@@ -365,3 +390,19 @@ async def test_what_a_check_run_may_not_say_is_refused(
     ):
         assert (await client.ask("POST", runs, wrong))[0] in (404, 422), wrong
     assert shop.state.checks == {}
+    shop.archive()
+    status, body = await client.ask("POST", runs, {"name": "x", "head_sha": head})
+    assert (status, body["message"]) == (403, "Repository was archived so is read-only.")
+
+
+async def test_anybody_reads_what_is_public_and_nothing_else(
+    github: GitHub, client: Client, installation: Installation, shop: GitHubRepo
+) -> None:
+    github.create_repository("globex/open").commit("main", {"a": "1\n"}, message="Start", author=ANN)
+    assert (await client.get("/repos/globex/open"))["full_name"] == "globex/open"
+    assert (await client.ask("GET", "/repos/acme/shop"))[0] == 404
+    assert (await client.ask("GET", "/app"))[0] == 401
+    assert (await client.ask("GET", "/installation/repositories"))[0] == 401
+    client.token = token(github, installation)
+    assert await client.get("/repos/globex/open/contents/a")
+    assert (await client.ask("POST", "/repos/globex/open/check-runs", {}))[0] == 403

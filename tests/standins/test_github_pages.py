@@ -59,7 +59,13 @@ async def test_a_code_dies_after_an_hour_and_bad_manifests_are_refused(tmp_path:
         hours.append(hours[-1] + 3_601)
         async with session.post(f"{forge.url}/app-manifests/{code}/conversions") as answer:
             assert answer.status == 404
-        for wrong in ("{", "[]", "{}", json.dumps({**MANIFEST, "url": ""}), json.dumps({**MANIFEST, "hook_attributes": {}})):
+        for wrong in (
+            "{",
+            "[]",
+            "{}",
+            json.dumps({**MANIFEST, "url": ""}),
+            json.dumps({**MANIFEST, "hook_attributes": {}}),
+        ):
             async with session.post(page, data={"manifest": wrong}, allow_redirects=False) as answer:
                 assert answer.status == 422, wrong
     await forge.stop()

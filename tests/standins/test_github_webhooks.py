@@ -1,4 +1,4 @@
-"""The fake GitHub's webhooks: a whole story, each payload by GitHub's own schemas, signed, logged, dropped and sent again."""
+"""The fake GitHub's webhooks: a whole story by GitHub's own schemas; signed, logged, dropped and sent again."""
 
 import hashlib
 import hmac
@@ -27,9 +27,10 @@ def shop_of(github: GitHub, hook: str = "http://127.0.0.1:9/hook") -> GitHubRepo
     shop = github.create_repository("acme/shop", private=True)
     github.install("acme", [shop])
     shop.push(
-        "main", Change(files={"a": "1\n", "src/b": "1\n"}, message="Start", author=ANN),
+        "main",
+        Change(files={"a": "1\n", "src/b": "1\n"}, message="Start", author=ANN),
         Change(files={"src/b": None, "c": "1\n"}, message="Move on", author=ANN),
-    )  # fmt: skip
+    )
     return shop
 
 
@@ -40,7 +41,9 @@ def play(github: GitHub, shop: GitHubRepo) -> None:
         branch = f"work-{how}"
         shop.create_branch(branch, shop.git.head("main"), by=BEN)
         shop.commit(branch, {f"{how}/one": "1\n"}, message=f"{how} one", author=BEN)
-        number = shop.open(branch, "main", title=f"Do {how}", author=BEN, body="Why", draft=step == 0, labels=["x", "y"])
+        number = shop.open(
+            branch, "main", title=f"Do {how}", author=BEN, body="Why", draft=step == 0, labels=["x", "y"]
+        )
         shop.commit(branch, {f"{how}/two": "2\n"}, message=f"{how} two", author=BEN)
         shop.set_draft(number, False, by=BEN)
         shop.label(number, "z", remove=["x"], by=ANN)
@@ -82,15 +85,36 @@ async def test_each_payload_of_a_whole_story_is_one_of_github(github: GitHub) ->
         github_payload(delivery.event, delivery.payload)
     kinds = Counter(f"{one.event} {one.action}".strip() for one in github.queue)
     assert set(kinds) == {
-        "ping", "push", "deployment created", "deployment_status created", "release created", "release published",
-        "release released", "installation created", "installation deleted", "installation suspend",
-        "installation unsuspend", "installation new_permissions_accepted", "installation_repositories added",
-        "installation_repositories removed", "repository renamed", "repository transferred", "repository edited",
-        "repository archived", "repository deleted", "pull_request opened", "pull_request synchronize",
-        "pull_request edited", "pull_request labeled", "pull_request unlabeled", "pull_request ready_for_review",
-        "pull_request closed", "pull_request reopened", "pull_request_review submitted",
+        "ping",
+        "push",
+        "deployment created",
+        "deployment_status created",
+        "release created",
+        "release published",
+        "release released",
+        "installation created",
+        "installation deleted",
+        "installation suspend",
+        "installation unsuspend",
+        "installation new_permissions_accepted",
+        "installation_repositories added",
+        "installation_repositories removed",
+        "repository renamed",
+        "repository transferred",
+        "repository edited",
+        "repository archived",
+        "repository deleted",
+        "pull_request opened",
+        "pull_request synchronize",
+        "pull_request edited",
+        "pull_request labeled",
+        "pull_request unlabeled",
+        "pull_request ready_for_review",
+        "pull_request closed",
+        "pull_request reopened",
+        "pull_request_review submitted",
         "pull_request_review dismissed",
-    }  # fmt: skip
+    }
     assert kinds["pull_request closed"] == 8
     assert len({one.id for one in github.queue}) == len(github.queue)
 
@@ -193,8 +217,10 @@ async def test_deliveries_are_signed_logged_and_forgotten(github: GitHub, receiv
         assert headers["x-github-hook-installation-target-id"] == str(app.id)
         github_payload(headers["x-github-event"], json.loads(body))
     assert [(one.delivery.event, one.status_code, one.ok) for one in github.attempts] == [
-        ("ping", 500, False), ("installation", 500, False), ("push", 502, False),
-    ]  # fmt: skip
+        ("ping", 500, False),
+        ("installation", 500, False),
+        ("push", 502, False),
+    ]
 
     app.webhook_secret, receiver.status = "another", 202
     github.mail.redeliver(github.attempts[2])
@@ -212,6 +238,28 @@ async def test_deliveries_are_signed_logged_and_forgotten(github: GitHub, receiv
     assert [one.delivery.event for one in github.mail.log(app)] == ["push"]
 
 
+async def test_a_receiver_that_is_slow_or_down_fails(github: GitHub, receiver: Receiver) -> None:
+    receiver.pause, github.mail.timeout = 0.3, 0.05
+    github.create_app("Slow", hook_url=receiver.url)
+    github.create_app("Down", hook_url="http://127.0.0.1:9/hook")
+    await github.deliver()
+    assert [(one.status, one.status_code) for one in github.attempts] == [
+        ("timed out", 504),
+        ("failed to connect to host", 502),
+    ]
+
+
+async def test_a_suspended_installation_hears_of_nothing_but_itself(github: GitHub) -> None:
+    shop = shop_of(github)
+    (installation,) = github.world.installations.values()
+    github.apps.suspend(installation)
+    shop.commit("main", {"d": "1\n"}, message="Unheard", author=ANN)
+    github.apps.unsuspend(installation)
+    shop.commit("main", {"d": "2\n"}, message="Heard", author=ANN)
+    heard = [(one.event, one.action) for one in github.queue]
+    assert heard[-3:] == [("installation", "suspend"), ("installation", "unsuspend"), ("push", "")]
+
+
 async def test_who_is_not_asked_for_is_not_told(github: GitHub) -> None:
     first = github.create_app("First", hook_url="http://127.0.0.1:9/one", events=["push"])
     second = github.create_app("Second", hook_url="http://127.0.0.1:9/two", events=["push", "release"])
@@ -222,6 +270,8 @@ async def test_who_is_not_asked_for_is_not_told(github: GitHub) -> None:
     shop.commit("main", {"a": "1\n"}, message="Start", author=ANN)
     other.commit("main", {"a": "1\n"}, message="Start", author=ANN)
     assert [(one.repository, one.hook) for one in github.queue] == [
-        ("acme/shop", first.id), ("acme/shop", second.id), ("acme/other", second.id),
-    ]  # fmt: skip
+        ("acme/shop", first.id),
+        ("acme/shop", second.id),
+        ("acme/other", second.id),
+    ]
     assert github.queue[0].id == github.queue[1].id != github.queue[2].id

@@ -21,8 +21,11 @@ def repository(tmp_path: Path) -> Repository:
 def git(repository: Repository, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "-C", str(repository.directory), *arguments],
-        env=git_environment(), check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        env=git_environment(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return done.stdout.strip()
 
 

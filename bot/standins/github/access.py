@@ -1,7 +1,8 @@
 """Who may ask the fake GitHub for what: JWTs of Apps, installation tokens, permissions and the hour's allowance.
 
-Credentials and the allowance live by the wall clock (`clock`, seconds), for clients compute with it; the story has its own.
-An installation's permissions bind also for public repositories, which github.com would let anybody read: so a test sees what is missing.
+Credentials and the allowance live by the wall clock (`clock`, seconds), for clients compute with it; the story has its
+own. An installation's permissions bind also for public repositories, which github.com would let anybody read: so a test
+sees what is missing.
 """
 
 import secrets
@@ -87,9 +88,12 @@ class Access:
             if LEVELS.get(level, 9) > LEVELS[installation.permissions.get(name, "read" if name == "metadata" else "")]:
                 raise Refused(422, "The permissions requested are not granted to this installation.")
         token = Token(
-            value=f"ghs_{secrets.token_hex(18)}", installation=installation, repositories=repositories, permissions=asked,
+            value=f"ghs_{secrets.token_hex(18)}",
+            installation=installation,
+            repositories=repositories,
+            permissions=asked,
             expires=int(self._clock()) + HOUR,
-        )  # fmt: skip
+        )
         self.tokens[token.value] = token
         return token
 

@@ -124,7 +124,7 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method and path template (as GitHub's description has it), who may ask, and the right it takes in a repository."""
+    """A method and path template (as GitHub describes it), who may ask, and the right it takes in a repository."""
 
     method: str
     template: str
@@ -178,9 +178,15 @@ class Api:
 
     def _answer(self, route: Route, prefix: str, request: web.Request, caller: Caller, told: Json) -> Answer:
         call = Call(
-            world=self.world, mail=self.mail, access=self.access, apps=self.apps, clock=self.clock, caller=caller,
-            request=request, told=told,
-        )  # fmt: skip
+            world=self.world,
+            mail=self.mail,
+            access=self.access,
+            apps=self.apps,
+            clock=self.clock,
+            caller=caller,
+            request=request,
+            told=told,
+        )
         if route.audience == "app" and caller.app is None:
             raise Refused(401, "A JSON web token could not be decoded")
         if route.audience == "installation" and caller.token is None:
@@ -218,7 +224,9 @@ class Api:
         status = 301 if request.method == "GET" else 307
         message = "Moved Permanently" if status == 301 else "Temporary Redirect"
         return Answer(
-            status=status, headers={"Location": url}, body={"message": message, "url": url, "documentation_url": DOCUMENTATION}
+            status=status,
+            headers={"Location": url},
+            body={"message": message, "url": url, "documentation_url": DOCUMENTATION},
         )
 
     def _finish(self, route: Route, request: web.Request, caller: Caller, answer: Answer) -> web.Response:
@@ -234,12 +242,17 @@ class Api:
         used, reset = self.access.window(caller)
         limit = self.access.hourly
         headers |= {
-            "x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(max(0, limit - used)),
-            "x-ratelimit-reset": str(reset), "x-ratelimit-used": str(used), "x-ratelimit-resource": "core",
+            "x-ratelimit-limit": str(limit),
+            "x-ratelimit-remaining": str(max(0, limit - used)),
+            "x-ratelimit-reset": str(reset),
+            "x-ratelimit-used": str(used),
+            "x-ratelimit-resource": "core",
             "X-GitHub-Api-Version-Selected": VERSION,
-        }  # fmt: skip
+        }
         if content:
-            headers["Content-Type"] = "application/json; charset=utf-8" if answer.raw is None else "application/vnd.github.raw"
+            headers["Content-Type"] = (
+                "application/json; charset=utf-8" if answer.raw is None else "application/vnd.github.raw"
+            )
         if self.check is not None and status != 304 and answer.raw is None:
             try:
                 self.check(route.method, route.template, status, answer.body)

@@ -16,8 +16,10 @@ def _convert(call: Call) -> Answer:
     if app is None:
         raise Refused(404, "Not Found")
     secrets: Body = {
-        "client_secret": app.client_secret, "webhook_secret": app.webhook_secret or None, "pem": app.pem,
-    }  # fmt: skip
+        "client_secret": app.client_secret,
+        "webhook_secret": app.webhook_secret or None,
+        "pem": app.pem,
+    }
     return Answer(status=201, body={**bodies.app(call.world, app), **secrets})
 
 
@@ -156,9 +158,7 @@ ROUTES = (
     Route(method="GET", template="/app", handler=_app, audience="app"),
     Route(method="GET", template="/app/installations", handler=_installations, audience="app"),
     Route(method="GET", template="/app/installations/{installation_id}", handler=_installation, audience="app"),
-    Route(
-        method="POST", template="/app/installations/{installation_id}/access_tokens", handler=_grant, audience="app"
-    ),
+    Route(method="POST", template="/app/installations/{installation_id}/access_tokens", handler=_grant, audience="app"),
     Route(method="DELETE", template="/installation/token", handler=_revoke, audience="installation"),
     Route(method="GET", template="/installation/repositories", handler=_repositories, audience="installation"),
     Route(method="GET", template="/app/hook/deliveries", handler=_deliveries, audience="app"),

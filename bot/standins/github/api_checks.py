@@ -23,10 +23,19 @@ def _create_check(call: Call) -> Answer:
     if not call.repository.git.has(sha):
         raise Refused(422, f"No commit found for SHA: {sha}")
     run = CheckRun(
-        id=call.world.number("check", 30_001), app=call.token.installation.app, head_sha=sha, name=name, status="queued",
-        conclusion=None, started_at=iso(call.world.now), completed_at=None, details_url=None, external_id="", output={},
+        id=call.world.number("check", 30_001),
+        app=call.token.installation.app,
+        head_sha=sha,
+        name=name,
+        status="queued",
+        conclusion=None,
+        started_at=iso(call.world.now),
+        completed_at=None,
+        details_url=None,
+        external_id="",
+        output={},
         annotations=[],
-    )  # fmt: skip
+    )
     _fill(call, run)
     call.repository.checks[run.id] = run
     return Answer(status=201, body=_check(call, run))
@@ -50,7 +59,9 @@ def _fill(call: Call, run: CheckRun) -> None:
     added = list(annotations) if isinstance(annotations, list) else []
     conclusion, status = call.text("conclusion"), call.text("status")
     if len(added) > MOST_ANNOTATIONS:
-        raise Refused(422, f"Invalid request. No more than {MOST_ANNOTATIONS} items are allowed; {len(added)} were supplied.")
+        raise Refused(
+            422, f"Invalid request. No more than {MOST_ANNOTATIONS} items are allowed; {len(added)} were supplied."
+        )
     if conclusion is not None and conclusion not in CONCLUSIONS:
         raise Refused(422, f"Invalid request. {conclusion} is not a conclusion.")
     if status is not None and status not in STATUSES:
@@ -134,9 +145,13 @@ def _create_comment(call: Call) -> Answer:
         raise Refused(422, "Validation Failed")
     now = call.world.now
     one = Comment(
-        id=call.world.number("comment", 20_001), number=pull, app=call.token.installation.app, body=body, created_at=now,
+        id=call.world.number("comment", 20_001),
+        number=pull,
+        app=call.token.installation.app,
+        body=body,
+        created_at=now,
         updated_at=now,
-    )  # fmt: skip
+    )
     call.repository.comments[one.id] = one
     return Answer(status=201, body=_comment(call, one))
 
@@ -183,19 +198,27 @@ COMMENTS = f"{REPOSITORY}/issues/{{issue_number}}/comments"
 TALK = ("issues", "pull_requests")
 ROUTES = (
     Route(
-        method="POST", template=f"{REPOSITORY}/check-runs", handler=_create_check, permissions=("checks",), level="write"
+        method="POST",
+        template=f"{REPOSITORY}/check-runs",
+        handler=_create_check,
+        permissions=("checks",),
+        level="write",
     ),
     Route(
-        method="PATCH", template=f"{REPOSITORY}/check-runs/{{check_run_id}}", handler=_update_check,
-        permissions=("checks",), level="write",
+        method="PATCH",
+        template=f"{REPOSITORY}/check-runs/{{check_run_id}}",
+        handler=_update_check,
+        permissions=("checks",),
+        level="write",
     ),
-    Route(
-        method="GET", template=f"{REPOSITORY}/commits/{{ref}}/check-runs", handler=_checks, permissions=("checks",)
-    ),
+    Route(method="GET", template=f"{REPOSITORY}/commits/{{ref}}/check-runs", handler=_checks, permissions=("checks",)),
     Route(method="GET", template=COMMENTS, handler=_comments, permissions=TALK),
     Route(method="POST", template=COMMENTS, handler=_create_comment, permissions=TALK, level="write"),
     Route(
-        method="PATCH", template=f"{REPOSITORY}/issues/comments/{{comment_id}}", handler=_update_comment, permissions=TALK,
+        method="PATCH",
+        template=f"{REPOSITORY}/issues/comments/{{comment_id}}",
+        handler=_update_comment,
+        permissions=TALK,
         level="write",
     ),
-)  # fmt: skip
+)

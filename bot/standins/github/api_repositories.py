@@ -39,9 +39,10 @@ def _pulls(call: Call) -> Answer:
     direction = call.query("direction", "desc")
     head, base = call.query("head").rpartition(":")[2], call.query("base")
     found = [
-        pull for pull in call.repository.pulls.values()
+        pull
+        for pull in call.repository.pulls.values()
         if (state == "all" or pull.open == (state == "open")) and head in ("", pull.head) and base in ("", pull.base)
-    ]  # fmt: skip
+    ]
     found.sort(key=SORTS[sort], reverse=direction == "desc")
     return call.page([simple_pull(call.world, call.repository, pull) for pull in found])
 
@@ -67,7 +68,8 @@ def _files(call: Call) -> Answer:
     delta = pull_changes(call.repository, pull)
     states = dict.fromkeys(delta.added, "added") | dict.fromkeys(delta.removed, "removed")
     told = [
-        diff_entry(call.world, call.repository, pull, path, states.get(path, "modified")) for path in delta.paths[:3_000]
+        diff_entry(call.world, call.repository, pull, path, states.get(path, "modified"))
+        for path in delta.paths[:3_000]
     ]
     return call.page(told)
 
@@ -117,9 +119,10 @@ def _introducing(call: Call) -> Answer:
     main = hosted.git.find(f"refs/heads/{hosted.git.default_branch}")
     landed = main is not None and sha in hosted.git.ancestors(main)
     found = [
-        pull for pull in hosted.pulls.values()
+        pull
+        for pull in hosted.pulls.values()
         if sha in (*pull_commits(hosted, pull), pull.merge_sha if pull.merged_at is not None else "")
-    ]  # fmt: skip
+    ]
     if landed:
         merged = [pull for pull in found if pull.merged_at is not None]
         found = sorted(merged, key=lambda pull: pull.merged_at or 0)[:1]
@@ -138,7 +141,13 @@ def _contents(call: Call) -> Answer:
         if "raw" in call.request.headers.get("Accept", ""):
             return Answer(raw=content)
         encoded = encodebytes(content).decode()
-        return Answer(body={**_entry(call, ref, "file", path, tree[path].sha, len(content)), "encoding": "base64", "content": encoded})
+        return Answer(
+            body={
+                **_entry(call, ref, "file", path, tree[path].sha, len(content)),
+                "encoding": "base64",
+                "content": encoded,
+            }
+        )
     inside = f"{path}/" if path else ""
     names = {name.removeprefix(inside).split("/", 1)[0] for name in tree if name.startswith(inside)}
     if not names:
@@ -148,7 +157,9 @@ def _contents(call: Call) -> Answer:
         if name in tree:
             listed.append(_entry(call, ref, "file", name, tree[name].sha, len(hosted.git.read(sha, name) or b"")))
         else:
-            below = {file.removeprefix(f"{name}/"): entry for file, entry in tree.items() if file.startswith(f"{name}/")}
+            below = {
+                file.removeprefix(f"{name}/"): entry for file, entry in tree.items() if file.startswith(f"{name}/")
+            }
             listed.append(_entry(call, ref, "dir", name, hosted.git.write_tree(below), 0))
     return Answer(body=listed)
 
@@ -159,18 +170,26 @@ def _entry(call: Call, ref: str, kind: str, path: str, sha: str, size: int) -> B
     git = f"{api}/git/{'blobs' if kind == 'file' else 'trees'}/{sha}"
     html = f"{page}/{'blob' if kind == 'file' else 'tree'}/{ref}/{path}"
     return {
-        "type": kind, "name": basename(path), "path": path, "sha": sha, "size": size, "url": url, "git_url": git,
-        "html_url": html, "download_url": f"{page}/raw/{ref}/{path}" if kind == "file" else None,
+        "type": kind,
+        "name": basename(path),
+        "path": path,
+        "sha": sha,
+        "size": size,
+        "url": url,
+        "git_url": git,
+        "html_url": html,
+        "download_url": f"{page}/raw/{ref}/{path}" if kind == "file" else None,
         "_links": {"self": url, "git": git, "html": html},
-    }  # fmt: skip
+    }
 
 
 def _deployments(call: Call) -> Answer:
     environment, sha, ref = call.query("environment"), call.query("sha"), call.query("ref")
     found = [
-        one for one in reversed(call.repository.deployments)
+        one
+        for one in reversed(call.repository.deployments)
         if environment in ("", one.environment) and sha in ("", one.sha) and ref in ("", one.ref)
-    ]  # fmt: skip
+    ]
     return call.page([hooks.deployment(call.world, call.repository, one) for one in found])
 
 
@@ -197,17 +216,24 @@ ROUTES = (
     Route(method="GET", template=f"{PULL}/files", handler=_files, permissions=READ_PULLS),
     Route(method="GET", template=f"{PULL}/commits", handler=_commits, permissions=READ_PULLS),
     Route(
-        method="GET", template=f"{REPOSITORY}/issues/{{issue_number}}/events", handler=_history,
+        method="GET",
+        template=f"{REPOSITORY}/issues/{{issue_number}}/events",
+        handler=_history,
         permissions=("issues", "pull_requests"),
     ),
     Route(
-        method="GET", template=f"{REPOSITORY}/commits/{{commit_sha}}/pulls", handler=_introducing, permissions=READ_PULLS
+        method="GET",
+        template=f"{REPOSITORY}/commits/{{commit_sha}}/pulls",
+        handler=_introducing,
+        permissions=READ_PULLS,
     ),
     Route(method="GET", template=f"{REPOSITORY}/contents/{{path}}", handler=_contents, permissions=("contents",)),
     Route(method="GET", template=f"{REPOSITORY}/deployments", handler=_deployments, permissions=("deployments",)),
     Route(
-        method="GET", template=f"{REPOSITORY}/deployments/{{deployment_id}}/statuses", handler=_statuses,
+        method="GET",
+        template=f"{REPOSITORY}/deployments/{{deployment_id}}/statuses",
+        handler=_statuses,
         permissions=("deployments",),
     ),
     Route(method="GET", template=f"{REPOSITORY}/releases", handler=_releases, permissions=("contents",)),
-)  # fmt: skip
+)

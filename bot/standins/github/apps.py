@@ -1,4 +1,4 @@
-"""Apps on the fake GitHub: made by hand or from a manifest, installed, suspended, given other rights and repositories."""
+"""Apps on the fake GitHub: made by hand or from a manifest, installed, suspended, given other rights."""
 
 import re
 import secrets
@@ -34,11 +34,22 @@ class Apps:
         self._codes: dict[str, tuple[App, float]] = {}
 
     def create(
-        self, name: str, *, owner: str, hook_url: str, permissions: Mapping[str, str], events: Sequence[str],
-        webhook_secret: str | None = None, external_url: str = "", setup_url: str = "", description: str = "",
-    ) -> App:  # fmt: skip
+        self,
+        name: str,
+        *,
+        owner: str,
+        hook_url: str,
+        permissions: Mapping[str, str],
+        events: Sequence[str],
+        webhook_secret: str | None = None,
+        external_url: str = "",
+        setup_url: str = "",
+        description: str = "",
+    ) -> App:
         """A new App, and a ping to its hook."""
-        app = self._make(name, owner, hook_url, permissions, events, webhook_secret, external_url, setup_url, description)
+        app = self._make(
+            name, owner, hook_url, permissions, events, webhook_secret, external_url, setup_url, description
+        )
         self._register(app)
         return app
 
@@ -54,9 +65,16 @@ class Apps:
         if not isinstance(events, Sequence) or not isinstance(permissions, Mapping):
             raise StandInError("default_events or default_permissions are of another type")
         app = self._make(
-            str(manifest.get("name") or "unnamed"), owner, hook_url, permissions, [str(event) for event in events], None,
-            url, str(manifest.get("setup_url") or ""), str(manifest.get("description") or ""),
-        )  # fmt: skip
+            str(manifest.get("name") or "unnamed"),
+            owner,
+            hook_url,
+            permissions,
+            [str(event) for event in events],
+            None,
+            url,
+            str(manifest.get("setup_url") or ""),
+            str(manifest.get("description") or ""),
+        )
         code = secrets.token_hex(20)
         self._codes[code] = (app, at + CODE_LIVES)
         return code
@@ -70,17 +88,26 @@ class Apps:
         return app
 
     def install(
-        self, app: App, account: str, repositories: Iterable[Hosted] | None, permissions: Mapping[str, str] | None,
-        events: Sequence[str] | None, by: Person = GHOST,
-    ) -> Installation:  # fmt: skip
+        self,
+        app: App,
+        account: str,
+        repositories: Iterable[Hosted] | None,
+        permissions: Mapping[str, str] | None,
+        events: Sequence[str] | None,
+        by: Person = GHOST,
+    ) -> Installation:
         """Install it on repositories (None: all of the account), with the App's rights or fewer."""
         now = self._world.now
         one = Installation(
-            id=self._world.number("installation", 880_001), app=app, account=self._world.account(account),
+            id=self._world.number("installation", 880_001),
+            app=app,
+            account=self._world.account(account),
             selected=None if repositories is None else {hosted.id for hosted in repositories},
             permissions={"metadata": "read", **(app.permissions if permissions is None else permissions)},
-            events=tuple(app.events if events is None else events), created_at=now, updated_at=now,
-        )  # fmt: skip
+            events=tuple(app.events if events is None else events),
+            created_at=now,
+            updated_at=now,
+        )
         self._world.installations[one.id] = one
         self._told("created", one, by)
         return one
@@ -131,16 +158,32 @@ class Apps:
         self._mail.post("ping", hooks.ping(self._world, app), [], app=app)
 
     def _make(
-        self, name: str, owner: str, hook_url: str, permissions: Mapping[str, object], events: Sequence[str],
-        webhook_secret: str | None, external_url: str, setup_url: str, description: str,
-    ) -> App:  # fmt: skip
+        self,
+        name: str,
+        owner: str,
+        hook_url: str,
+        permissions: Mapping[str, object],
+        events: Sequence[str],
+        webhook_secret: str | None,
+        external_url: str,
+        setup_url: str,
+        description: str,
+    ) -> App:
         number = self._world.number("app", 33_001)
         return App(
-            id=number, slug=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), name=name,
-            owner=self._world.account(owner), external_url=external_url or f"{self._world.web}/{owner}",
-            hook_url=hook_url, setup_url=setup_url, description=description, client_id=f"Iv23li{number:014d}",
+            id=number,
+            slug=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
+            name=name,
+            owner=self._world.account(owner),
+            external_url=external_url or f"{self._world.web}/{owner}",
+            hook_url=hook_url,
+            setup_url=setup_url,
+            description=description,
+            client_id=f"Iv23li{number:014d}",
             client_secret=secrets.token_hex(20),
             webhook_secret=secrets.token_hex(20) if webhook_secret is None else webhook_secret,
-            pem=private_key(number), permissions={name: str(level) for name, level in permissions.items()},
-            events=tuple(events), created_at=self._world.now,
-        )  # fmt: skip
+            pem=private_key(number),
+            permissions={name: str(level) for name, level in permissions.items()},
+            events=tuple(events),
+            created_at=self._world.now,
+        )

@@ -1,4 +1,4 @@
-"""The objects GitHub repeats everywhere: accounts, people, repositories, Apps and installations, as hooks and the API write them."""
+"""The objects GitHub repeats everywhere: accounts, people, repositories, Apps and installations."""
 
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -80,9 +80,20 @@ def organization(world: World, account: Account) -> Body:
 
 
 PLAIN_LINKS = (
-    "teams", "hooks", "events", "tags", "languages", "stargazers", "contributors", "subscribers", "subscription",
-    "merges", "downloads", "deployments", "forks",
-)  # fmt: skip
+    "teams",
+    "hooks",
+    "events",
+    "tags",
+    "languages",
+    "stargazers",
+    "contributors",
+    "subscribers",
+    "subscription",
+    "merges",
+    "downloads",
+    "deployments",
+    "forks",
+)
 LINKS = {
     "keys": "keys{/key_id}",
     "collaborators": "collaborators{/collaborator}",
@@ -148,7 +159,9 @@ def repository(world: World, hosted: Hosted) -> Body:
         "open_issues": open_pulls,
         "language": None,
         **dict.fromkeys(("has_issues", "has_projects", "has_downloads", "has_wiki"), True),
-        **dict.fromkeys(("has_pages", "has_discussions", "disabled", "is_template", "web_commit_signoff_required"), False),
+        **dict.fromkeys(
+            ("has_pages", "has_discussions", "disabled", "is_template", "web_commit_signoff_required"), False
+        ),
         "mirror_url": None,
         "archived": hosted.archived,
         "license": None,

@@ -1,12 +1,12 @@
 """The fake GitHub: REST, git, pages and signed webhooks over real repositories, on one loopback port.
 
-    forge = GitHub(tmp_path)
-    await forge.start()
-    app = forge.create_app(hook_url="http://127.0.0.1:8080/webhooks/github")
-    shop = forge.create_repository("acme/shop", private=True)
-    forge.install("acme", [shop])
-    shop.commit("main", {"README.md": "hello"}, message="Start", author=ann)
-    await forge.deliver()
+forge = GitHub(tmp_path)
+await forge.start()
+app = forge.create_app(hook_url="http://127.0.0.1:8080/webhooks/github")
+shop = forge.create_repository("acme/shop", private=True)
+forge.install("acme", [shop])
+shop.commit("main", {"README.md": "hello"}, message="Start", author=ann)
+await forge.deliver()
 """
 
 import time
@@ -42,17 +42,29 @@ class GitHub:
     """
 
     def __init__(
-        self, root: Path, *, now: int | None = None, clock: Callable[[], float] = time.time, check: Check | None = None,
-        strict_version: bool = False, web_url: str = "", api_url: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        root: Path,
+        *,
+        now: int | None = None,
+        clock: Callable[[], float] = time.time,
+        check: Check | None = None,
+        strict_version: bool = False,
+        web_url: str = "",
+        api_url: str = "",
+    ) -> None:
         self.world = World(now=int(clock()) if now is None else now, web=web_url, api=api_url)
         self.mail = Mail(self.world)
         self.apps = Apps(self.world, self.mail)
         self.access = Access(self.world, clock)
         self.api = Api(
-            world=self.world, mail=self.mail, access=self.access, apps=self.apps, clock=clock, check=check,
+            world=self.world,
+            mail=self.mail,
+            access=self.access,
+            apps=self.apps,
+            clock=clock,
+            check=check,
             strict_version=strict_version,
-        )  # fmt: skip
+        )
         self.git = GitHttp(find=self._served, access=self._git_access)
         self._root = root
         self._door = Door(lambda: self.world.now)
@@ -142,9 +154,15 @@ class GitHub:
         number, now = self.world.number("repository", 710_001), self.now
         git = Repository(self._root / f"{number}.git", default_branch=default_branch)
         hosted = Hosted(
-            id=number, owner=self.world.account(login), name=name, private=private, git=git, created_at=now, updated_at=now,
+            id=number,
+            owner=self.world.account(login),
+            name=name,
+            private=private,
+            git=git,
+            created_at=now,
+            updated_at=now,
             pushed_at=now,
-        )  # fmt: skip
+        )
         self.world.repositories[number] = hosted
         self.world.paths[path.lower()] = number
         everywhere = [one for one in self.world.covering(hosted) if one.selected is None]
@@ -154,18 +172,30 @@ class GitHub:
         return GitHubRepo(self.world, self.mail, hosted)
 
     def create_app(
-        self, name: str = "Rollforward", *, hook_url: str, owner: str = "acme", webhook_secret: str | None = None,
-        permissions: Mapping[str, str] = PERMISSIONS, events: Sequence[str] = EVENTS,
-    ) -> App:  # fmt: skip
+        self,
+        name: str = "Rollforward",
+        *,
+        hook_url: str,
+        owner: str = "acme",
+        webhook_secret: str | None = None,
+        permissions: Mapping[str, str] = PERMISSIONS,
+        events: Sequence[str] = EVENTS,
+    ) -> App:
         """An App made by hand; its key and secrets are in it."""
         return self.apps.create(
             name, owner=owner, hook_url=hook_url, permissions=permissions, events=events, webhook_secret=webhook_secret
         )
 
     def install(
-        self, account: str, repositories: Iterable[GitHubRepo] | None = None, permissions: Mapping[str, str] | None = None,
-        events: Sequence[str] | None = None, *, app: App | None = None, by: Person = GHOST,
-    ) -> Installation:  # fmt: skip
+        self,
+        account: str,
+        repositories: Iterable[GitHubRepo] | None = None,
+        permissions: Mapping[str, str] | None = None,
+        events: Sequence[str] | None = None,
+        *,
+        app: App | None = None,
+        by: Person = GHOST,
+    ) -> Installation:
         """Install an App (default: the only one) on repositories, or on all of the account's."""
         if app is None:
             (app,) = self.world.apps.values()

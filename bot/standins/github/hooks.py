@@ -1,4 +1,4 @@
-"""The webhook payloads, as @octokit/webhooks-schemas describes them; what the receiving installation adds comes in `mail.py`."""
+"""The webhook payloads, but for the receiving installation, which `mail.py` adds."""
 
 from collections.abc import Sequence
 
@@ -87,7 +87,14 @@ def selection_changed(
 
 
 def push(
-    world: World, hosted: Hosted, ref: str, before: str, after: str, commits: Sequence[str], distinct: set[str], by: Person
+    world: World,
+    hosted: Hosted,
+    ref: str,
+    before: str,
+    after: str,
+    commits: Sequence[str],
+    distinct: set[str],
+    by: Person,
 ) -> Body:
     """`push`; `commits` are all that it brought, of which `distinct` were on no ref before."""
     git, created, deleted = hosted.git, set(before) == {"0"}, set(after) == {"0"}
@@ -111,9 +118,7 @@ def push(
     }
 
 
-def pull_request(
-    world: World, hosted: Hosted, pull: Pull, action: str, by: Person, more: Body | None = None
-) -> Body:
+def pull_request(world: World, hosted: Hosted, pull: Pull, action: str, by: Person, more: Body | None = None) -> Body:
     """`pull_request`, any action; `more` is what only this action carries."""
     return {
         "action": action,

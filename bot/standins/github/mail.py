@@ -1,4 +1,4 @@
-"""GitHub's delivery desk: who gets which event, signed and in order, and the log of every attempt with redelivery on request.
+"""GitHub's delivery desk: who gets which event, signed and in order, the log of attempts, and redelivery.
 
 GitHub never tries again by itself; the log forgets after three days.
 """
@@ -59,7 +59,7 @@ class Mail:
         self._sending: set[asyncio.Task[Attempt]] = set()
 
     def post(self, event: str, payload: Body, to: list[Installation], *, app: App | None = None, path: str = "") -> str:
-        """Queue an event for every installation (or the App alone) that wants it, all under one GUID, which is returned."""
+        """Queue an event for each installation that wants it, or for the App alone; returns the GUID they share."""
         guid = str(uuid.uuid4())
         receivers: list[tuple[App, Body]] = [] if app is None else [(app, payload)]
         for one in to:
@@ -69,10 +69,17 @@ class Mail:
                 lite: Body = {"id": one.id, "node_id": node("MDIz", one.id)}
                 receivers.append((one.app, {**payload, "installation": lite}))
         for receiver, told in receivers:
-            self.queue.append(QueuedDelivery(
-                id=guid, hook=receiver.id, event=event, action=str(told.get("action") or ""), repository=path,
-                at=self._world.now, payload=told,
-            ))  # fmt: skip
+            self.queue.append(
+                QueuedDelivery(
+                    id=guid,
+                    hook=receiver.id,
+                    event=event,
+                    action=str(told.get("action") or ""),
+                    repository=path,
+                    at=self._world.now,
+                    payload=told,
+                )
+            )
         return guid
 
     async def deliver(self) -> None:
@@ -121,18 +128,23 @@ class Mail:
                 text = (await answer.read()).decode(errors="replace")
                 status = "OK" if answer.ok else f"Invalid HTTP Response: {answer.status}"
                 took = loop.time() - begun
-                return self._log(
-                    delivery, headers, redelivery, took, status, answer.status, text, dict(answer.headers)
-                )
+                return self._log(delivery, headers, redelivery, took, status, answer.status, text, dict(answer.headers))
         except TimeoutError:
             return self._log(delivery, headers, redelivery, loop.time() - begun, "timed out", 504)
         except aiohttp.ClientError:
             return self._log(delivery, headers, redelivery, loop.time() - begun, "failed to connect to host", 502)
 
     def _log(
-        self, delivery: QueuedDelivery, headers: Mapping[str, str], redelivery: bool, duration: float, status: str,
-        code: int, answer: str = "", answer_headers: Mapping[str, str] | None = None,
-    ) -> Attempt:  # fmt: skip
+        self,
+        delivery: QueuedDelivery,
+        headers: Mapping[str, str],
+        redelivery: bool,
+        duration: float,
+        status: str,
+        code: int,
+        answer: str = "",
+        answer_headers: Mapping[str, str] | None = None,
+    ) -> Attempt:
         attempt = Attempt(
             id=self._world.number("attempt", 1_000_001),
             delivery=delivery,

@@ -55,7 +55,7 @@ class Pages:
         return web.Response(text=f"<!doctype html><title>Install</title>{form}", content_type="text/html")
 
     async def _install(self, request: web.Request) -> web.Response:
-        """Installs it on the repositories of the form, one installation per account, and goes to the App's setup page."""
+        """Installs it on the form's repositories, one installation per account, and goes to the App's setup page."""
         app, form = self._app(request), await request.post()
         chosen = [self._world.repositories.get(int(str(number))) for number in form.getall("repository", [])]
         found = [one for one in chosen if one is not None and not one.deleted]

@@ -86,7 +86,10 @@ def simple_pull(world: World, hosted: Hosted, pull: Pull) -> Body:
         "labels": [label(world, hosted, name) for name in pull.labels],
         "milestone": None,
         "draft": pull.draft,
-        **{f"{name}_url": links[name] for name in ("commits", "review_comments", "review_comment", "comments", "statuses")},
+        **{
+            f"{name}_url": links[name]
+            for name in ("commits", "review_comments", "review_comment", "comments", "statuses")
+        },
         "head": _side(world, hosted, pull.head, pull.head_sha),
         "base": _side(world, hosted, pull.base, base_sha(hosted, pull)),
         "_links": {name: {"href": link} for name, link in links.items()},

@@ -1,4 +1,4 @@
-"""What people do to a repository on the fake GitHub; each act happens at the story's `now` and queues what GitHub would send."""
+"""What people do to a repository on the fake GitHub; each act happens at the story's `now` and queues deliveries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -64,7 +64,7 @@ class GitHubRepo:
         return shas
 
     def push_sha(self, branch: str, sha: str, *, by: Person) -> None:
-        """Push a commit that `git` already holds, wherever the branch was; what a merge on somebody's own machine looks like."""
+        """Push a commit that `git` already holds, wherever the branch was: a merge on somebody's own machine."""
         before = self.git.find(f"refs/heads/{branch}")
         self.git.force(branch, sha)
         self._pushed(branch, before, sha, by)
@@ -80,7 +80,7 @@ class GitHubRepo:
         self._pushed(name, None, sha, by)
 
     def delete_branch(self, name: str, *, by: Person) -> None:
-        """Delete a branch: its open pull requests close, those that stand on it move to where it was merged, or close too."""
+        """Delete a branch: its open pull requests close; those based on it move to where it was merged, or close."""
         before = self.git.head(name)
         pulls = [pull for pull in self.state.pulls.values() if pull.open]
         for pull in pulls:
@@ -104,16 +104,33 @@ class GitHubRepo:
     # Pull requests
 
     def open(
-        self, head: str, base: str, *, title: str, author: Person, body: str = "", draft: bool = False,
+        self,
+        head: str,
+        base: str,
+        *,
+        title: str,
+        author: Person,
+        body: str = "",
+        draft: bool = False,
         labels: Sequence[str] = (),
-    ) -> int:  # fmt: skip
+    ) -> int:
         """Ask to merge branch `head` into `base`; returns the number."""
         now = self._world.now
         pull = Pull(
-            id=self._world.number("pull", 1_910_001), number=len(self.state.pulls) + 1, head=head, base=base,
-            head_sha=self.git.head(head), base_sha=self.git.head(base), title=title, body=body, author=author,
-            draft=draft, labels=[], created_at=now, updated_at=now,
-        )  # fmt: skip
+            id=self._world.number("pull", 1_910_001),
+            number=len(self.state.pulls) + 1,
+            head=head,
+            base=base,
+            head_sha=self.git.head(head),
+            base_sha=self.git.head(base),
+            title=title,
+            body=body,
+            author=author,
+            draft=draft,
+            labels=[],
+            created_at=now,
+            updated_at=now,
+        )
         self.state.pulls[pull.number] = pull
         self._keep_head(pull)
         self._changed(pull, "opened", author)
@@ -166,9 +183,14 @@ class GitHubRepo:
         """Submit a review: `approved`, `changes_requested` or `commented`; returns its id."""
         pull, now = self.pull(number), self._world.now
         one = Review(
-            id=self._world.number("review", 7_001), by=by, state=state, body=body, commit=pull.head_sha, submitted_at=now,
+            id=self._world.number("review", 7_001),
+            by=by,
+            state=state,
+            body=body,
+            commit=pull.head_sha,
+            submitted_at=now,
             updated_at=now,
-        )  # fmt: skip
+        )
         pull.reviews.append(one)
         pull.updated_at = now
         self._post("pull_request_review", hooks.reviewed(self._world, self.state, pull, one, "submitted", by))
@@ -207,7 +229,7 @@ class GitHubRepo:
         self._try_merge(pull)
 
     def merge(self, number: int, how: How, *, by: Person) -> str:
-        """Press the button and return the base's new tip; GitHub has none for `fast_forward`, so the head is pushed to the base."""
+        """Press the button; returns the base's new tip. There is none for `fast_forward`: then the head is pushed."""
         pull = self.pull(number)
         if not pull.open:
             raise StandInError(f"#{number} is closed")
@@ -221,9 +243,15 @@ class GitHubRepo:
             title = f"Merge pull request #{number} from {self.state.owner.login}/{pull.head}\n\n{pull.title}"
         against, size = base_sha(self.state, pull), pull_size(self.state, pull)
         tip = self.git.merge(
-            pull.base, pull.head_sha, how, message=title, by=by, at=self._world.now,
-            author=pull.author if how == "squash" else by, committer=by if how == "rebase" else WEB_FLOW,
-        )  # fmt: skip
+            pull.base,
+            pull.head_sha,
+            how,
+            message=title,
+            by=by,
+            at=self._world.now,
+            author=pull.author if how == "squash" else by,
+            committer=by if how == "rebase" else WEB_FLOW,
+        )
         pull.base_sha, pull.landed = against, size
         self._merged(pull, tip, by)
         self._pushed(pull.base, before, tip, by)
@@ -236,9 +264,13 @@ class GitHubRepo:
         """Deploy a commit, with one status; returns the deployment's id."""
         branch = next((name for name, tip in self.git.branches().items() if tip == sha), sha)
         one = Deployment(
-            id=self._world.number("deployment", 50_001), sha=sha, ref=branch, environment=environment, by=by,
+            id=self._world.number("deployment", 50_001),
+            sha=sha,
+            ref=branch,
+            environment=environment,
+            by=by,
             created_at=self._world.now,
-        )  # fmt: skip
+        )
         self.state.deployments.append(one)
         self._post("deployment", hooks.deployed(self._world, self.state, one, None))
         self.deployment_status(one.id, state, by=by)
@@ -278,9 +310,11 @@ class GitHubRepo:
             if one.selected is not None:
                 one.selected.discard(self.id)
             self._mail.post(
-                "installation_repositories", hooks.selection_changed(self._world, one, (), (self.state,), GHOST), [one],
+                "installation_repositories",
+                hooks.selection_changed(self._world, one, (), (self.state,), GHOST),
+                [one],
                 path=self.path,
-            )  # fmt: skip
+            )
         self._touched("transferred", hooks.transferred_from(self._world, before))
 
     def set_default_branch(self, name: str) -> None:
@@ -333,7 +367,7 @@ class GitHubRepo:
         self._try_merge(pull)
 
     def _found_merged(self, pull: Pull, before: str | None, after: str, by: Person) -> None:
-        """A push brought the head to the base: the commit of the base's own line that did it is called the merge commit."""
+        """A push brought the head to the base: the commit of the base's line that did it is called the merge commit."""
         landed = after
         while (parents := self.git.read_commit(landed).parents) and pull.head_sha in self.git.ancestors(parents[0]):
             landed = parents[0]

@@ -62,7 +62,7 @@ class Installation:
 
 @dataclass(slots=True, kw_only=True)
 class Token:
-    """An installation token: `repositories` and `permissions` are what it was narrowed to; `expires` in wall-clock seconds."""
+    """An installation token; `repositories` and `permissions` as narrowed, `expires` in wall-clock seconds."""
 
     value: str = field(repr=False)
     installation: Installation
