@@ -110,7 +110,7 @@ class Correspondent:
         self.asked_at.update(dict.fromkeys(due, now))
 
     async def start_due(self, only: Collection[str] | None = None) -> bool:
-        """Start what is due and may run (of these errands, if given); whether anything was started."""
+        """Start what is due and may run (of these errands, if given); whether there was anything."""
         clients = self.clients()
         if not clients:
             return False
@@ -129,8 +129,10 @@ class Correspondent:
                 client = clients[work.turn.forge]
                 self.running[work.turn.key] = asyncio.create_task(self._take_turn(client, work))
             else:
+                # Another worker was faster; there may be more.
                 self.pacing.end(work.turn)
-        return bool(mine)
+                self.wanted.set()
+        return bool(chosen)
 
     async def stop(self) -> None:
         """End what runs; it goes on where it is when somebody takes it up."""

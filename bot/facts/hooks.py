@@ -52,6 +52,14 @@ def record_reading(writer: Writer, *, forge: str, id: str, checked_at: Instant, 
     writer.execute("finish_reading", forge=forge, id=id, checked_at=checked_at, read_from=read_from)
 
 
+def record_failing(writer: Writer, hook: Hook, *, failing: str) -> None:
+    """Whether the newest deliveries of a hook fail, by its log: why, or "" when they do not."""
+    if failing:
+        writer.execute("set_hook_state", forge=hook.forge, id=hook.id, state="failing", reason=failing)
+    elif hook.state == "failing":
+        writer.execute("set_hook_state", forge=hook.forge, id=hook.id, state="active", reason="")
+
+
 def record_unreadable(writer: Writer, *, forge: str, id: str, reason: str) -> None:
     """A hook's log may not be read."""
     writer.execute("set_hook_state", forge=forge, id=id, state="forbidden", reason=reason[:500])

@@ -5,6 +5,7 @@ Rules:
   one that waits for its next try, one that is dead (its body is here: `deliveries replay`) are no gaps.
 - One that is younger than SETTLED is on its way. The forge's clock may be an hour off: its skew is taken from deliveries that
   arrived, and readings overlap by more than an hour.
+- A hook whose newest FAILING deliveries all failed is failing, however well the repair does.
 - What the log no longer tells is looked for otherwise: all refs are fetched, pull requests updated since are asked for.
 """
 
@@ -19,7 +20,15 @@ from multidict import CIMultiDict
 from bot.dora.instants import DAY, HOUR, MINUTE, Instant
 from bot.facts.errands import LOG, PULL_REQUESTS, Errand, advance_errand, owner_of, want_errand
 from bot.facts.fetches import want_fetch
-from bot.facts.hooks import Hook, load_hooks, record_hooks, record_log_page, record_reading, record_unreadable
+from bot.facts.hooks import (
+    Hook,
+    load_hooks,
+    record_failing,
+    record_hooks,
+    record_log_page,
+    record_reading,
+    record_unreadable,
+)
 from bot.facts.outbox import REDELIVER, Message, find_messages, forget_message, want_said
 from bot.forges import ForgeError
 from bot.forges.client import (
@@ -48,6 +57,7 @@ AT_ONCE = 4
 ASK_AGAIN_AFTER = HOUR
 MOST_ASKED = 5
 """Redeliveries asked for one delivery."""
+FAILING = 3
 PATIENT = 3
 """A log entry that the forge failed so often to show is asked to be sent again."""
 STORED_HEADERS = {"github": github.stored_headers, "gitlab": gitlab.stored_headers}
@@ -168,6 +178,10 @@ def _received(reader: Reader, forge: str, keys: Sequence[str]) -> dict[str, Inst
 
 def _turn_page(writer: Writer, errand: Errand, hook: Hook, page: LogPage, read: LogRead, *, now: Instant) -> None:
     began_at = errand.began_at or now
+    if not errand.cursor:
+        newest = page.entries[:FAILING]
+        fails = len(newest) == FAILING and not any(entry.succeeded for entry in newest)
+        record_failing(writer, hook, failing=f"the last {FAILING} deliveries or more did not arrive" if fails else "")
     if read.is_last:
         oldest = min((entry.delivered_at for entry in page.entries), default=began_at)
         read_from = errand.since if errand.since is not None else oldest

@@ -1,10 +1,16 @@
 """Whether the process lives, whether it can do its work, and what it counted."""
 
+from functools import partial
+
+import structlog
 from aiohttp import web
 
+from bot.store import StoreError
 from bot.web.auth import OPEN, READ, Row
-from bot.web.context import ENGINE_ALIVE, STORE
-from bot.web.metrics import METRICS
+from bot.web.context import CLOCK, ENGINE_ALIVE, STORE
+from bot.web.metrics import METRICS, Correspondence, load_correspondence
+
+log = structlog.get_logger(__name__)
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -21,9 +27,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Counters in Prometheus' text format."""
+    """Counters in Prometheus' text format; those of a store that does not answer are left out."""
+    told: Correspondence | None = None
+    try:
+        told = await request.app[STORE].read_async(partial(load_correspondence, now=request.app[CLOCK]()))
+    except StoreError as error:
+        log.warning("metrics without correspondence", error=str(error))
     return web.Response(
-        body=request.app[METRICS].render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        body=request.app[METRICS].render(told), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )
 
 

@@ -112,7 +112,7 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     forge TEXT COLLATE "C" NOT NULL,
     id TEXT COLLATE "C" NOT NULL,               -- 'app' for the GitHub App; GitLab: 'project/17/3', 'group/5/2', 'system/1'
     subject TEXT COLLATE "C" NOT NULL,          -- the project, group or App, in words
-    state TEXT COLLATE "C" NOT NULL,            -- active, disabled, forbidden, gone
+    state TEXT COLLATE "C" NOT NULL,            -- active, disabled, failing, forbidden, gone
     reason TEXT COLLATE "C" NOT NULL,
     read_from BIGINT,              -- the log was read back to here, at the last completed reading
     checked_at BIGINT,             -- when that reading began
@@ -121,3 +121,5 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     repaired BIGINT NOT NULL,
     PRIMARY KEY (forge, id)
 );
+
+CREATE INDEX inbox_of_source ON inbox (source, received_at); -- the rhythm of a source

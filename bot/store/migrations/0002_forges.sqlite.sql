@@ -112,7 +112,7 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     forge TEXT NOT NULL,
     id TEXT NOT NULL,               -- 'app' for the GitHub App; GitLab: 'project/17/3', 'group/5/2', 'system/1'
     subject TEXT NOT NULL,          -- the project, group or App, in words
-    state TEXT NOT NULL,            -- active, disabled, forbidden, gone
+    state TEXT NOT NULL,            -- active, disabled, failing, forbidden, gone
     reason TEXT NOT NULL,
     read_from INTEGER,              -- the log was read back to here, at the last completed reading
     checked_at INTEGER,             -- when that reading began
@@ -121,3 +121,5 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
     repaired INTEGER NOT NULL,
     PRIMARY KEY (forge, id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX inbox_of_source ON inbox (source, received_at); -- the rhythm of a source

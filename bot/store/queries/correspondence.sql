@@ -130,10 +130,12 @@ DELETE FROM outbox WHERE key = :key
 SELECT forge, id, subject, state, reason, read_from, checked_at, arrived_at, gaps, repaired FROM hook ORDER BY forge, id
 
 -- name: upsert_hook
--- What a forge says of a hook now.
+-- What a forge says of a hook now; that its deliveries fail is known from its log, and stays until that says otherwise.
 INSERT INTO hook (forge, id, subject, state, reason, read_from, checked_at, arrived_at, gaps, repaired)
 VALUES (:forge, :id, :subject, :state, :reason, NULL, NULL, NULL, 0, 0)
-ON CONFLICT (forge, id) DO UPDATE SET subject = excluded.subject, state = excluded.state, reason = excluded.reason
+ON CONFLICT (forge, id) DO UPDATE SET subject = excluded.subject,
+    state = CASE WHEN hook.state = 'failing' AND excluded.state = 'active' THEN hook.state ELSE excluded.state END,
+    reason = CASE WHEN hook.state = 'failing' AND excluded.state = 'active' THEN hook.reason ELSE excluded.reason END
 
 -- name: set_hook_state
 -- How a hook is.
@@ -179,3 +181,20 @@ AND repository_id IN (SELECT repository_id FROM forge_repository WHERE state IN 
 -- The repositories that a forge lets us read and that may still change, after this one.
 SELECT r.id, r.name, r.forge_id FROM repository r JOIN forge_repository f ON f.repository_id = r.id
 WHERE r.forge = :forge AND f.state = 'active' AND (f.installation_id <> '' OR r.forge <> 'github') AND r.id > :after ORDER BY r.id LIMIT :n
+
+-- name: first_receipt_since
+-- When the first delivery of a source came since an instant.
+SELECT min(received_at) FROM inbox WHERE source = :source AND received_at >= :since
+
+-- name: correspondence_waiting
+-- How many errands and messages are due, and since when the oldest.
+SELECT count(CASE WHEN what = 'errand' THEN 1 END), count(CASE WHEN what = 'message' THEN 1 END), min(run_at) FROM (
+    SELECT 'errand' AS what, run_at FROM errand WHERE run_at <= :now
+    UNION ALL SELECT 'message' AS what, run_at FROM outbox WHERE said < wanted AND run_at <= :now) waiting
+
+-- name: correspondence_in_trouble
+-- What failed when it was last tried.
+SELECT t.key, t.forge, coalesce(r.name, ''), t.attempts, t.run_at, t.error FROM (
+    SELECT key, forge, repository_id, attempts, run_at, error FROM errand WHERE error <> ''
+    UNION ALL SELECT key, forge, repository_id, attempts, run_at, error FROM outbox WHERE error <> '') t
+LEFT JOIN repository r ON r.id = t.repository_id ORDER BY t.run_at DESC, t.key LIMIT :n
