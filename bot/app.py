@@ -27,6 +27,7 @@ from bot.pipeline.catalog import catalog_fingerprint
 from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
 from bot.pipeline.mirror import Fetched
+from bot.pipeline.reports import composer
 from bot.settings import Settings
 from bot.store import Store, StoreError
 from bot.store.opening import open_store
@@ -50,7 +51,8 @@ class Server:
         self.clients = ForgeClients(settings, Credentials(settings), clock=now)
         self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
         self.correspondent = Correspondent(
-            store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake
+            store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake,
+            compose=composer(store, self.clients, base_url=settings.base_url),
         )
 
     async def run(self, command: str, *, progress: Callable[[str], None] = lambda _: None, **arguments: object) -> object:

@@ -36,7 +36,8 @@ def validate_command(paths: tuple[Path, ...], form: Format) -> None:
         click.echo(text)
     errors = sum(problem.severity == "error" for problem in problems)
     if form == "text":
-        click.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
+        warnings = sum(problem.severity == "warning" for problem in problems)
+        click.echo(f"{errors} errors, {warnings} warnings", err=True)
     sys.exit(1 if errors else 0)
 
 

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from bot.dora.commits import Sha
 from bot.dora.events import PullRequestSeen
+from bot.dora.instants import Instant
 from bot.dora.pull_request_records import PullRequestRecord, from_row, merged_record, to_row
 from bot.dora.pull_requests import PullRequest
 from bot.facts.marks import mark_pull_request, outdate_pending
+from bot.facts.reports import forge_to_tell, speaks_differently, want_report
 from bot.store import Reader, Writer
 
 _SHORTEST = 7
@@ -31,9 +33,11 @@ def load_pull_requests(reader: Reader, repository_id: int, numbers: Sequence[int
     return sorted(rows, key=lambda record: record.pull_request.number)
 
 
-def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen]) -> None:
+def record_pull_requests(
+    writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen], *, now: Instant
+) -> None:
     """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it
-    and fast-forwards that may begin where it ended."""
+    and fast-forwards that may begin where it ended. What the bot says under it may change too."""
     number = sightings[0].pull_request.number
     writer.lock("pull_request", repository_id, number)
     known = record = find_pull_request(writer, repository_id, number)
@@ -41,11 +45,14 @@ def record_pull_requests(writer: Writer, repository_id: int, sightings: Sequence
         record = merged_record(record, seen)
     if record is None or record == known:
         return
+    told = record.pull_request
+    before = None if known is None else known.pull_request
+    forge = forge_to_tell(writer, repository_id) if speaks_differently(before, told) else None
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
     outdate_pending(writer)
-    told = record.pull_request
+    if forge is not None:
+        want_report(writer, forge, repository_id=repository_id, number=number, now=now)
     others = {number, *pointing_to(writer, repository_id, told)}
-    before = None if known is None else known.pull_request
     if before is not None and before.merged_at is not None and _base_of(before) != _base_of(told):
         # A first sight of the merge changes its landing, and that tells them.
         for one in (told, before):

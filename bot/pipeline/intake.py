@@ -148,7 +148,7 @@ def record_events(writer: Writer, events: Sequence[ForgeEvent], *, now: Instant)
     for repository_id, group in sorted(pushes.items()):
         record_pushes(writer, repository_id, group, now=now)
     for (repository_id, _), sightings in sorted(seen.items()):
-        record_pull_requests(writer, repository_id, sightings)
+        record_pull_requests(writer, repository_id, sightings, now=now)
 
 
 def record_failure(store: Store, delivery_id: int, *, attempts: int, reason: str, now: Instant) -> None:

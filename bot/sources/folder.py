@@ -6,6 +6,7 @@ from bot.dora.definitions import Problem
 from bot.guard import MAX_YAML, scrub
 
 SUFFIXES = (".yaml", ".yml")
+FOLDER_NAME = "service_definitions"
 MAX_FILES = 5000
 REPOSITORY_FILES = tuple(f"{name}.datadog{suffix}" for name in ("entity", "service") for suffix in SUFFIXES)
 """Definition files at the root of a repository; each is read by itself."""
@@ -17,6 +18,14 @@ def definition_files(folder: Path) -> list[Path]:
         path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file()
     ]
     return sorted(found, key=lambda path: path.name)
+
+
+def defines(path: str) -> bool:
+    """Whether a repository's path is a file of definitions or rules: in the folder of that name, or at the root."""
+    folder, _, name = path.rpartition("/")
+    if not folder:
+        return name in REPOSITORY_FILES
+    return folder == FOLDER_NAME and name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def read_files(files: list[Path]) -> tuple[dict[Path, bytes], list[Problem]]:

@@ -1,22 +1,22 @@
 """Validate service definitions and rules, for people, editors and continuous integration."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import msgspec
 
 from bot.dora.definitions import Problem
 from bot.sources.definitions import read_definitions
-from bot.sources.folder import definition_files, file_name, read_files, unreadable
+from bot.sources.folder import REPOSITORY_FILES, definition_files, file_name, read_files, unreadable
 from bot.sources.rules import RULES_FILE, read_rules
 
 Format = Literal["text", "github", "json"]
 
 
 def validate(paths: Sequence[Path]) -> list[Problem]:
-    """All problems of files and folders, read as one snapshot; `rules.yaml` is read as rules. Empty = all is well."""
+    """All problems of files and folders; a file named as repositories hold it stands by itself. Empty = all is well."""
     files: list[Path] = []
     problems: list[Problem] = []
     for path in paths:
@@ -25,12 +25,26 @@ def validate(paths: Sequence[Path]) -> list[Problem]:
         except OSError as error:
             problems.append(unreadable(path, error.strerror or "not readable"))
     texts, unread = read_files(files)
-    problems += unread
-    for path, text in texts.items():
-        if path.name == RULES_FILE:
-            problems += read_rules(file_name(path), text)[1]
-    definitions = {file_name(path): text for path, text in texts.items() if path.name != RULES_FILE}
-    problems += read_definitions(definitions).problems
+    alone = {file_name(path) for path in paths if path.name in REPOSITORY_FILES}
+    problems += validate_files({file_name(path): text for path, text in texts.items()}, alone=alone)
+    return _sorted([*problems, *unread])
+
+
+def validate_files(files: Mapping[str, bytes], *, alone: Collection[str]) -> list[Problem]:
+    """All problems of files by name: `rules.yaml` is read as rules, those `alone` by themselves, the rest as one snapshot."""
+    problems: list[Problem] = []
+    folder: dict[str, bytes] = {}
+    for file, text in files.items():
+        if PurePath(file).name == RULES_FILE:
+            problems += read_rules(file, text)[1]
+        elif file in alone:
+            problems += read_definitions({file: text}).problems
+        else:
+            folder[file] = text
+    return _sorted([*problems, *read_definitions(folder).problems])
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
 
 

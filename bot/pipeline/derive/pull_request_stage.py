@@ -16,6 +16,7 @@ from bot.dora.reverts import links_of, subject_of
 from bot.facts.fetches import HEAD_REFS, want_fetch
 from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
+from bot.facts.reports import forge_to_tell, want_report
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
 from bot.pipeline.derive.origins import StoredOrigins
@@ -35,6 +36,9 @@ class Derived:
     others: tuple[int, ...]
     """Pull requests to derive again: later fast-forwards, which may begin where this one ended, and reverts that point to it."""
     head_ref: str | None
+    number: int
+    report_to: str | None
+    """The forge under whose pull request something else is to be said now."""
 
 
 def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, number: int) -> Derived:
@@ -75,6 +79,10 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
         introduced_changed=bool(introduced_edits or landing_edits),
         others=tuple(sorted(others)),
         head_ref=_missing_head(repository, pull_request, found),
+        number=number,
+        report_to=forge_to_tell(reader, repository_id)
+        if flag_edits and pull_request is not None and pull_request.state == "open"
+        else None,
     )
 
 
@@ -92,6 +100,8 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
         mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
         want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
+    if derived.report_to is not None:
+        want_report(writer, derived.report_to, repository_id=derived.repository_id, number=derived.number, now=now)
 
 
 def _bases(reader: Reader, repository_id: int, pull_request: PullRequest) -> list[Sha]:
