@@ -316,6 +316,17 @@ def pattern_warning(pattern: str) -> str | None:
     return None
 
 
+def plain_paths(patterns: Sequence[str]) -> tuple[bytes, ...] | None:
+    """The folders and files, from the root, that patterns name literally; `None` when one has wildcards or takes paths out."""
+    found = []
+    for pattern in map(normalised, patterns):
+        path = None if pattern.startswith("!") else _literal(pattern)[1]
+        if path is None:
+            return None
+        found.append(path)
+    return tuple(found)
+
+
 def unmatched(patterns: Patterns, paths: SortedPaths) -> tuple[str, ...]:
     """The patterns that select no path of the repository."""
     return tuple(

@@ -6,14 +6,18 @@ Rules:
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
 
+from bot import git
 from bot.dora.instants import Instant
+from bot.forges.client import NotAllowedError, NotThereError
 from bot.pipeline import mirror
+from bot.pipeline.api_history import ApiHistory
 from bot.settings import Settings
 from bot.store import Store, StoreError
 
@@ -25,6 +29,12 @@ AT_ONCE = 4
 HEADS_AT_ONCE = 200
 """Heads of pull requests in one fetch: a live push to the same repository waits no longer than that."""
 
+LOOK_AT_DEFINITIONS = 5.0
+"""Seconds between looks whether services claim other folders of repositories that are read by API."""
+
+REFUSALS = (git.RemoteRefusedError, git.RemoteNotFoundError, NotAllowedError, NotThereError)
+"""Errors after which nothing but other credentials helps."""
+
 Ingest = Callable[[mirror.Fetched], Awaitable[object]]
 
 
@@ -32,9 +42,12 @@ class Fetcher:
     """Starts due fetches and hands what they brought to `ingest`."""
 
     def __init__(
-        self, store: Store, settings: Settings, ingest: Ingest, *, clock: Callable[[], Instant], access: mirror.Access
-    ) -> None:
+        self, store: Store, settings: Settings, ingest: Ingest, *, clock: Callable[[], Instant], access: mirror.Access,
+        api: ApiHistory | None = None,
+    ) -> None:  # fmt: skip
         self.store, self.settings, self.ingest, self.clock, self.access = store, settings, ingest, clock, access
+        self.api = api
+        self.looked_at = 0.0
         self.running: dict[int, asyncio.Task[None]] = {}
         self.fetching = 0
         self.wanted = asyncio.Event()
@@ -43,6 +56,7 @@ class Fetcher:
         """Serve wishes until cancelled."""
         while True:
             try:
+                await self._look_at_definitions()
                 await self.start_due()
             except StoreError as error:
                 log.warning("store unavailable", error=str(error))
@@ -50,6 +64,12 @@ class Fetcher:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wanted.wait(), 1.0)
             self.wanted.clear()
+
+    async def _look_at_definitions(self) -> None:
+        """Histories by API hold of older commits only what services claimed when they were read."""
+        if self.api is not None and time.monotonic() - self.looked_at > LOOK_AT_DEFINITIONS:
+            self.looked_at = time.monotonic()
+            await self.api.look_at_definitions()
 
     async def start_due(self) -> bool:
         """Start fetches of repositories that have due wishes and none running, as many as may run; whether any was started."""
@@ -83,12 +103,14 @@ class Fetcher:
             if fetched is not None:
                 await self.ingest(fetched)
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try
-            text = f"{error}"[:500]
+            text, refused = f"{error}"[:500], isinstance(error, REFUSALS)
             log.warning("fetch failed", repository=repository_id, kind=type(error).__name__, error=text)
             with suppress(StoreError):
                 # Else the wishes stay due: they are tried again when the store is back.
                 await self.store.write_async(
-                    lambda writer: mirror.record_fetch_failure(writer, wishes, error=text, now=self.clock())
+                    lambda writer: mirror.record_fetch_failure(
+                        writer, wishes, error=text, now=self.clock(), refused=refused
+                    )
                 )
         finally:
             self.running.pop(repository_id, None)
@@ -99,6 +121,11 @@ class Fetcher:
             return await mirror.fetch(
                 self.store, self.settings, repository_id, wishes, clock=self.clock, access=self.access
             )
+        except git.RemoteRefusedError as error:
+            fetched = None if self.api is None else await self.api.fetch(repository_id, wishes, reason=f"{error}"[:300])
+            if fetched is None:
+                raise
+            return fetched
         finally:
             self.fetching -= 1
             self.wanted.set()

@@ -11,8 +11,11 @@ from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
 from bot.store import Row, Writer
 
-PROVISIONAL, SHALLOW, COMPLETE = 0, 1, 2
-"""`git_commit.completeness`: a commit record is replaced whole by a more complete one, never by a lesser."""
+PROVISIONAL, SHALLOW, LISTED, COMPLETE = 0, 1, 2, 3
+"""`git_commit.completeness`: a commit record is replaced whole by a more complete one, never by a lesser.
+
+Of a listed one the forge's API told in which of the folders that services name it changed something, and no more.
+"""
 BODY_LIMIT = 4_000
 """Characters kept of a commit's body: rules look for lines that tools write near its beginning."""
 

@@ -7,6 +7,7 @@ Rules:
 - Refs are written last: a ref in the store means that all its history is there, and need not be read again.
 """
 
+import json
 import sys
 from array import array
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
@@ -20,15 +21,19 @@ from bot import git
 from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
+from bot.facts.fetches import want_fetch
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import waiting_for
-from bot.facts.pushes import BODY_LIMIT, COMPLETE, SHALLOW, path_ids
+from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
 from bot.facts.repositories import RepositoryRow
-from bot.pipeline.mirror import Fetched
+from bot.pipeline.histories import ByApi, Mirrored
+from bot.pipeline.mirror import EVERYTHING, Fetched, known_claims
 from bot.pipeline.repository_definitions import read_found, record_definition_files
 from bot.store import Reader, Row, Store, Writer
 
 REMEMBERED_PATHS = 200_000
+UNKNOWN_BOUNDARY = "?"
+"""No boundary of a mirror: all is read again."""
 SUBJECT_LIMIT, AUTHOR_LIMIT = 4_000, 500
 
 
@@ -71,27 +76,29 @@ class _Ingest:
         self, store: Store, fetched: Fetched, progress: Callable[[str], None], clock: Callable[[], Instant]
     ) -> None:
         self.store, self.fetched, self.progress, self.clock = store, fetched, progress, clock
-        self.path = Path(fetched.path)
         self.id = fetched.repository_id
+        self.source: Mirrored | ByApi
+        if fetched.spooled is None:
+            self.source = Mirrored(Path(fetched.path))
+        else:
+            self.source = ByApi(store, self.id, Path(fetched.path), fetched.spooled)
         self.numbers: dict[bytes, int] = {}
         self.next_number: int | None = None
         """While this run alone has numbered the repository's paths, and forgot none: the number that comes next."""
         self.is_new = False
         """Whether the repository had no commits with parents before this run."""
         self.done = 0
-        self.boundary: frozenset[Sha] = frozenset()
 
     def run(self) -> Generator[None, None, Ingested]:
         names = None if self.fetched.full else [wish.ref for wish in self.fetched.wishes]
-        tips = git.list_refs(self.path, names)
-        self.boundary = git.shallow_boundary(self.path)
+        tips = self.source.refs(names)
         start = self.store.read(partial(self._start, names=names, tips=tips))
         self.repository, self.is_new = start.repository, start.is_new
         self.next_number = 1 if start.is_new else None
         seen = {tip.sha for tip in start.refs.values()} if start.boundary == self._boundary_text() else set()
         include = sorted({tip.sha for tip in tips} - seen)
-        if include:
-            exclude = git.existing_commits(self.path, start.exclude) if seen else []
+        if include or self.source.has_more:
+            exclude = self.source.existing(start.exclude) if seen else []
             yield from self._commits(include, exclude, count=not start.exclude)
         changed = [tip for tip in tips if start.refs.get(tip.name) != tip]
         for at in range(0, len(changed), self.store.slice_rows):
@@ -102,11 +109,12 @@ class _Ingest:
         self._define()
         gone = self._gone(tips, start.refs)
         self.store.write(partial(self._finish, gone=gone), urgent=False)
+        self.source.forget()
         self._tell()
         return Ingested(commits=self.done, refs=len(changed) + len(gone))
 
     def _boundary_text(self) -> str:
-        return " ".join(sorted(sha.hex() for sha in self.boundary))
+        return " ".join(sorted(sha.hex() for sha in self.source.boundary))
 
     def _start(self, reader: Reader, *, names: Sequence[str] | None, tips: Sequence[git.RefTip]) -> _Start:
         repository = reader.fetch("repository_by_number", RepositoryRow, id=self.id)[0]
@@ -120,18 +128,21 @@ class _Ingest:
         text = boundary[0] if boundary else ""
         # Where the boundary moved, commits below known refs are new.
         exclude = sorted({tip.sha for tip in known}) if text == self._boundary_text() else []
+        if self.fetched.spooled is None and known_claims(reader, self.id):
+            # What an API told of these commits is not all that git tells.
+            text, exclude = UNKNOWN_BOUNDARY, []
         is_new = not reader.fetch("some_commit_with_parents", int, repository_id=self.id)
         return _Start(repository, {tip.name: tip for tip in refs}, exclude, text, is_new)
 
     # Commits ----------------------------------------------------------------------------------------------------------
 
     def _commits(self, include: Sequence[Sha], exclude: Sequence[Sha], *, count: bool) -> Iterator[None]:
-        counting = git.Counting(self.path, include=include) if count else None
+        counting = self.source.counting(include) if count else None
         try:
             entries: list[git.LogEntry] = []
             fresh: set[bytes] = set()
             numbers = self.numbers
-            for entry in git.log(self.path, include=include, exclude=exclude):
+            for entry in self.source.log(include, exclude):
                 fresh.update(path for path in entry.paths if path not in numbers)
                 entries.append(entry)
                 if len(entries) + len(fresh) >= self.store.slice_rows:
@@ -177,23 +188,27 @@ class _Ingest:
         if not self.is_new:
             shas = [entry.sha for entry in entries]
             known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
-        new = [entry for entry in entries if known.get(entry.sha, -1) < self._completeness(entry.sha)]
+        new = [entry for entry in entries if self._improves(entry.sha, known.get(entry.sha, -1))]
         if not new:
             return 0
-        affected = self._affected(writer, [entry.sha for entry in new], grown=SHALLOW in known.values())
+        grown = not {SHALLOW, LISTED}.isdisjoint(known.values())
+        affected = self._affected(writer, [entry.sha for entry in new], grown=grown)
         self._number(writer, paths=paths)
         first = writer.allocate(f"commit:{self.id}", len(new))
         rows = [self._row(first + i, entry) for i, entry in enumerate(new)]
-        writer.write_many("git_commit", rows, on_conflict="newer")
+        # Under the lock, and better than what is there: only a listed one may be as complete as the row that it replaces.
+        writer.write_many("git_commit", rows, on_conflict="newer" if self.fetched.spooled is None else "replace")
         affected.mark(writer, self.id)
         return len(new)
 
-    def _completeness(self, sha: Sha) -> int:
-        return SHALLOW if sha in self.boundary else COMPLETE
+    def _improves(self, sha: Sha, known: int) -> bool:
+        """Whether the record is to be written: what is listed anew names more folders than before."""
+        new = self.source.completeness(sha)
+        return known < new or known == new == LISTED
 
     def _row(self, n: int, entry: git.LogEntry) -> Row:
         sha, parents, authored_at, committed_at, author, subject, body, paths = entry
-        completeness = self._completeness(sha)
+        completeness = self.source.completeness(sha)
         if completeness == SHALLOW:
             # Git shows a boundary as a root that holds everything; neither is true.
             parents, packed = b"", None
@@ -264,11 +279,24 @@ class _Ingest:
             branch = self.fetched.default_branch
             writer.execute("finish_sync", id=self.id, began_at=began_at, now=self.clock(), default_branch=branch)
             writer.write_many("meta", [(f"shallow:{self.id}", self._boundary_text())], on_conflict="replace")
+        self._write_access(writer)
         for wish in self.fetched.wishes:
             writer.execute("delete_fetch", repository_id=wish.repository_id, ref=wish.ref, version=wish.version)
+        spooled = self.fetched.spooled
+        if spooled is not None and spooled.again_at is not None:
+            want_fetch(writer, repository_id=self.id, ref=EVERYTHING, now=spooled.again_at)
         _Affected(waiting, []).mark(writer, self.id)
         # What another worker derives now may have read an earlier sync's instant, refs or commits.
         outdate_pending(writer)
+
+    def _write_access(self, writer: Writer) -> None:
+        """How the history was had, and what of it is not exact."""
+        told, spooled = self.fetched, self.fetched.spooled
+        row = (self.id, told.way, told.reason, json.dumps(told.partial, ensure_ascii=False), self.clock())
+        writer.write_many("repository_access", [row], on_conflict="replace")
+        if spooled is not None or told.full:
+            known = spooled.known if spooled else ""
+            writer.write_many("meta", [(f"listed:{self.id}", known)], on_conflict="replace")
 
     def _with_moved_paths(self, reader: Reader, refs: Collection[str]) -> "_Affected":
         """Who is to derive again when these refs come or go."""

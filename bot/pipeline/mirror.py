@@ -19,6 +19,7 @@ from bot.dora.repositories import RepositoryUrlError, repository_id
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import GitAccess
 from bot.pipeline.repository_definitions import FoundFiles, look_for_definitions
+from bot.pipeline.spooled import Spooled
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 
@@ -63,6 +64,14 @@ class Fetched:
     """False when the server could not leave file contents out."""
     definitions: FoundFiles | None = None
     """Definition files of the default branch, when they are others than before."""
+    way: str = "clone"
+    """How the history was had: clone, api."""
+    reason: str = ""
+    """Why not better."""
+    partial: tuple[str, ...] = ()
+    """What is not exact, and why."""
+    spooled: Spooled | None = None
+    """By API: `path` is a spool."""
 
 
 def target_of(place: str, *, name: str | None = None) -> Target:
@@ -177,8 +186,16 @@ def _wish(repository_id: int, ref: str, version: int, attempts: int) -> Wish:
     return Wish(repository_id=repository_id, ref=ref, version=version, attempts=attempts)
 
 
-def record_fetch_failure(writer: Writer, wishes: Sequence[Wish], *, error: str, now: Instant) -> None:
-    """Keep the error where it is seen and try again later: after 30 s, doubling up to an hour, each a little apart."""
+def record_fetch_failure(
+    writer: Writer, wishes: Sequence[Wish], *, error: str, now: Instant, refused: bool = False
+) -> None:
+    """Keep the error where it is seen and try again later: after 30 s, doubling up to an hour, each a little apart.
+
+    `refused`: our credentials open no way to the history at all.
+    """
+    if refused:
+        rows = [(repository_id, "none", error, "[]", now) for repository_id in sorted({one.repository_id for one in wishes})]
+        writer.write_many("repository_access", rows, on_conflict="replace")
     for wish in wishes:
         attempts = wish.attempts + 1
         writer.execute(
@@ -219,7 +236,9 @@ async def fetch(
     is_new = await asyncio.to_thread(git.init_mirror, path)
     remote = remote_of(row, settings, access=await _access(row, settings, access))
     refs = {wish.ref for wish in wishes}
-    full = is_new or EVERYTHING in refs or row.synced_from is None
+    by_api = await store.read_async(lambda reader: known_claims(reader, repository_id))
+    # What an API told of the commits that are known is not all that git tells.
+    full = is_new or EVERYTHING in refs or row.synced_from is None or by_api != ""
     filtered, full = await _bring(path, remote, refs, full=full)
     branch = "" if row.default_branch else await git.remote_default_branch(remote, path) or ""
     found = await look_for_definitions(store, repository_id, path, branch=row.default_branch or branch, remote=remote)
@@ -247,6 +266,11 @@ def _look(path: Path) -> str:
     if not git.is_repository(path):
         raise git.NotARepositoryError(f"there is no git repository at {path}")
     return git.default_branch(path) or ""
+
+
+def known_claims(reader: Reader, repository_id: int) -> str:
+    """What services claimed when the repository was last read by API; "" where all of it came from git."""
+    return next(iter(reader.fetch("meta_value", str, name=f"listed:{repository_id}")), "")
 
 
 def _repository(reader: Reader, *, repository_id: int) -> RepositoryRow | None:

@@ -123,3 +123,8 @@ CREATE TABLE hook (                 -- where a forge sends webhooks from, and wh
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX inbox_of_source ON inbox (source, received_at); -- the rhythm of a source
+
+-- Commits ----------------------------------------------------------------------------------------------------------------
+
+-- completeness: 0 provisional, 1 shallow boundary, 2 listed (paths known per folder only), 3 complete
+UPDATE git_commit SET completeness = 3 WHERE completeness = 2;
