@@ -100,7 +100,7 @@ class GithubClient:
             installation = await self._installation(repository)
         except NotThereError:
             return None
-        return GitAccess(username="x-access-token", token=await self._tokens.of(installation, Purpose.GIT))
+        return GitAccess(username="x-access-token", token=await self._tokens.of(installation, Purpose.CONTENTS))
 
     # Repositories -----------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class GithubClient:
         path = f"installation/repositories?per_page={PER_PAGE}&page={here.page}"
         try:
             answer = await self._tokens.ask_as_installation(
-                str(installation), Purpose.READ, "GET", path, RepositoryPage, background=True
+                str(installation), Purpose.CONTENTS, "GET", path, RepositoryPage, background=True
             )
         except (NotAllowedError, NotThereError) as error:
             # One installation that was removed or suspended meanwhile does not keep the others from being listed.
@@ -205,9 +205,10 @@ class GithubClient:
         """A file's contents, up to GitHub's megabyte."""
         asked = f"{_repo(repository)}/contents/{quote(path)}?{urlencode({'ref': ref})}"
         try:
-            found = (await self._read(repository, asked, FileObject, background=False)).value
+            answer = await self._read(repository, asked, FileObject, background=False, purpose=Purpose.CONTENTS)
         except NotThereError:
             return None
+        found = answer.value
         if found.type != "file" or found.encoding != "base64":
             raise NotThereError("no_small_file", f"GitHub gives no contents of {path}: it is no file of up to 1 MB")
         try:
@@ -276,11 +277,12 @@ class GithubClient:
     # Asking -----------------------------------------------------------------------------------------------------------
 
     async def _read(
-        self, repository: RepositoryKey, path: str, into: type[T], *, background: bool = True
-    ) -> Answer[T]:
+        self, repository: RepositoryKey, path: str, into: type[T], *, background: bool = True,
+        purpose: Purpose = Purpose.PULL_REQUESTS,
+    ) -> Answer[T]:  # fmt: skip
         installation = await self._installation(repository)
         return await self._tokens.ask_as_installation(
-            installation, Purpose.READ, "GET", path, into, background=background
+            installation, purpose, "GET", path, into, background=background
         )
 
     async def _write(

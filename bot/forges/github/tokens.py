@@ -5,7 +5,7 @@ the others wait. GitHub's clock counts, not ours: a JWT of a wrong clock is made
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import TypeVar
@@ -34,8 +34,8 @@ WRONG_CLOCK: Duration = 30 * SECOND
 class Purpose(Enum):
     """What a token is for, and the permissions it is narrowed to."""
 
-    GIT = (("contents", "read"), ("metadata", "read"))
-    READ = (("contents", "read"), ("metadata", "read"), ("pull_requests", "read"))
+    CONTENTS = (("contents", "read"), ("metadata", "read"))
+    PULL_REQUESTS = (("contents", "read"), ("metadata", "read"), ("pull_requests", "read"))
     REPORT = (("checks", "write"), ("contents", "read"), ("metadata", "read"), ("pull_requests", "read"))
 
 
@@ -119,20 +119,20 @@ class Tokens:
             del self._kept[installation_id, purpose]
 
     async def _bought(self, installation_id: str, purpose: Purpose) -> _Kept:
-        wanted = dict(purpose.value)
+        path = f"app/installations/{installation_id}"
         try:
-            made = await self._buy(installation_id, wanted)
+            made = await self.ask_as_app("POST", f"{path}/access_tokens", _Token, body={"permissions": dict(purpose.value)})
         except NotAllowedError as error:
             if error.slug != "refused":
                 raise
-            # It is refused whole when the installation lacks one of the permissions.
-            granted = (await self.ask_as_app("GET", f"app/installations/{installation_id}", InstallationObject)).value
-            made = await self._buy(installation_id, _both(wanted, granted.permissions, purpose))
-        return _Kept(token=made.token, until=self._wire.clock() + TOKEN_USED)
-
-    async def _buy(self, installation_id: str, permissions: Mapping[str, str]) -> _Token:
-        path = f"app/installations/{installation_id}/access_tokens"
-        return (await self.ask_as_app("POST", path, _Token, body={"permissions": permissions})).value
+            # GitHub does not say which of the permissions is not granted.
+            granted = (await self.ask_as_app("GET", path, InstallationObject)).value.permissions
+            for name, level in purpose.value:
+                if not covers(granted.get(name, ""), level):
+                    detail = f"the installation lacks the permission {name}: {level}"
+                    raise NotAllowedError("missing_permission", detail) from None
+            raise
+        return _Kept(token=made.value.token, until=self._wire.clock() + TOKEN_USED)
 
     async def _made_jwt(self) -> _Jwt:
         app, now = self._app(), self._wire.clock()
@@ -159,12 +159,3 @@ def _sign(app: GithubApp, now: int) -> str:
         return jwt.encode(claims, bytes(app.private_key), algorithm="RS256")
     except (jwt.PyJWTError, ValueError, TypeError):
         raise NotAllowedError("bad_private_key", "the App's private key is none that can sign") from None
-
-
-def _both(wanted: Mapping[str, str], granted: Mapping[str, str], purpose: Purpose) -> dict[str, str]:
-    """What of the wanted permissions is granted; raises NotAllowedError if what the purpose is about is not."""
-    missing = [name for name, level in wanted.items() if not covers(granted.get(name, ""), level)]
-    for name in missing:
-        if purpose is Purpose.REPORT or name in ("contents", "metadata"):
-            raise NotAllowedError("missing_permission", f"needs the permission {name}: {wanted[name]}")
-    return {name: level for name, level in wanted.items() if name not in missing}
