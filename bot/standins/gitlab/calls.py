@@ -21,6 +21,8 @@ T = TypeVar("T")
 USUAL_PAGE, LARGEST_PAGE = 20, 100
 MOST_COUNTED = 10_000
 READING = ("api", "read_api")
+WRITER, KEEPER = DEVELOPER, MAINTAINER
+"""Who may report a commit's status or write a note, and who may see hooks."""
 REVOKED = "Token was revoked. You have to re-authorize from the user."
 
 
@@ -74,7 +76,7 @@ class Call:
             )
 
     def user(self) -> Token:
-        """The token. Refuses nobody."""
+        """The token; refuses those who come without one."""
         if self.token is None:
             raise Refused(401, {"message": "401 Unauthorized"})
         return self.token
@@ -203,7 +205,3 @@ class Call:
         query = {name: value for name, value in self.request.query.items() if name != "private_token"} | changed
         inside = self.request.rel_url.raw_path.removeprefix(self.forge.root)
         return f"{self.forge.external_url}{inside}?{urlencode(query)}"
-
-
-WRITER, KEEPER = DEVELOPER, MAINTAINER
-"""Who may report a commit's status or write a note, and who may see hooks."""
