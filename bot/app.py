@@ -48,7 +48,7 @@ class Server:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.engine = Engine(store, settings, on_wanted=self._on_wanted)
-        self.clients = ForgeClients(settings, Credentials(settings), clock=now)
+        self.clients = ForgeClients(store, settings, Credentials(settings), clock=now)
         self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
         self.correspondent = Correspondent(
             store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake,

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from bot.credentials import Credentials
 from bot.dora.instants import Instant
 from bot.facts.repositories import RepositoryRow
-from bot.forges.client import ForgeClient, GitAccess, RepositoryKey
+from bot.forges.client import ForgeClient, GitAccess
 from bot.forges.github.client import GithubClient
 from bot.forges.gitlab.client import GitlabClient
+from bot.pipeline.correspondence import load_repository_key
 from bot.settings import Settings
+from bot.store import Store
 
 
 class ForgeClients:
     """Call it for the clients by forge: an App that was set up meanwhile is there without a restart."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, *, clock: Callable[[], Instant]) -> None:
-        self.settings, self.credentials, self.clock = settings, credentials, clock
+    def __init__(self, store: Store, settings: Settings, credentials: Credentials, *, clock: Callable[[], Instant]) -> None:
+        self.store, self.settings, self.credentials, self.clock = store, settings, credentials, clock
         self.made: dict[str, ForgeClient] = {}
 
     def __call__(self) -> Mapping[str, ForgeClient]:
@@ -28,7 +30,8 @@ class ForgeClients:
         client = self().get(forge)
         if client is None:
             return None
-        return await client.git_access(RepositoryKey(path=row.name.partition("/")[2], forge_id=row.forge_id))
+        repository = await self.store.read_async(lambda reader: load_repository_key(reader, row.id))
+        return None if repository is None else await client.git_access(repository)
 
     async def close(self) -> None:
         """End their connections and threads."""

@@ -26,7 +26,7 @@ class Inline:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
         self.worker = Worker(store, settings, clock=now)
-        self.clients = ForgeClients(settings, Credentials(settings), clock=now)
+        self.clients = ForgeClients(store, settings, Credentials(settings), clock=now)
         self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
         self.correspondent = Correspondent(store, clients=self.clients, record=self._record_page, clock=now)
         self.turn = asyncio.Lock()
