@@ -100,8 +100,9 @@ class Served:
         return status, time.monotonic() - begun
 
     def log(self) -> str:
-        """The end of what it logged."""
-        return (self.folder / "log").read_text()[-4000:]
+        """The end of what it logged, answers to requests left out."""
+        lines = (self.folder / "log").read_text().splitlines()
+        return "\n".join(line for line in lines if '"event": "request"' not in line)[-4000:]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command beside it."""
