@@ -1,7 +1,9 @@
 """The repositories: how far each is mirrored, and what keeps it from being."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
@@ -12,7 +14,10 @@ from bot.store import Reader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryShown:
-    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced."""
+    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced.
+
+    `access`: clone, api, none (`None` before the first sync), `access_reason` why not better; `partial`: what is not exact, and why.
+    """
 
     repository: str
     forge: str
@@ -23,6 +28,9 @@ class RepositoryShown:
     error: str | None
     attempts: int
     retry_at: Instant | None
+    access: str | None
+    access_reason: str | None
+    partial: tuple[str, ...]
     commits: int
     pull_requests: int
     deployments: int
@@ -44,6 +52,12 @@ class _Repository:
     forge: str
     default_branch: str
     synced_at: Instant | None
+
+
+class _Access(NamedTuple):
+    way: str
+    reason: str
+    partial: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +98,14 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
     commits = dict(reader.fetch("answer_commit_counts", _counted))
     pull_requests = dict(reader.fetch("answer_pull_request_counts", _counted))
     fetches = reader.fetch("answer_fetches", _fetch)
+    accesses = dict(reader.fetch("repository_accesses", _access))
     shown = []
     for repository in reader.fetch("answer_repositories", _repository):
         if filters.repository not in (None, repository.name) or (only_used and repository.name not in used):
             continue
         count, services = used.get(repository.name, (0, set()))
         own = [one for one in fetches if one.repository_id == repository.id]
+        access = accesses.get(repository.id)
         failing = max((one for one in own if one.error), key=lambda one: one.attempts, default=None)
         shown.append(
             RepositoryShown(
@@ -102,6 +118,9 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
                 error=failing.error if failing else None,
                 attempts=failing.attempts if failing else 0,
                 retry_at=failing.run_at if failing else None,
+                access=access.way if access else None,
+                access_reason=access.reason or None if access else None,
+                partial=access.partial if access else (),
                 commits=commits.get(repository.id, 0),
                 pull_requests=pull_requests.get(repository.id, 0),
                 deployments=count,
@@ -138,6 +157,10 @@ def _repository(
 
 def _fetch(repository_id: int, ref: str, wanted_at: Instant, attempts: int, run_at: Instant, error: str) -> _Fetch:
     return _Fetch(repository_id=repository_id, attempts=attempts, run_at=run_at, error=error)
+
+
+def _access(repository_id: int, way: str, reason: str, partial: str) -> tuple[int, _Access]:
+    return repository_id, _Access(way, reason, tuple(json.loads(partial)))
 
 
 def _counted(id: int, count: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.answers.questions import Filters
+from bot.answers.repositories import load_repositories
 from bot.facts.pushes import COMPLETE, LISTED, SHALLOW
 from bot.pipeline.api_history import Budget, spool_path
 from bot.standins.faults import Fault, Status
@@ -15,6 +17,7 @@ from bot.store import Store
 from tests.forges.gitlab_room import ANA, BOB, standing
 from tests.pipeline.api_room import ApiRoom, api_room
 
+NOTHING_ASKED = Filters()
 SHOP = "acme/platform/teams/shop"
 SERVICES = {"cart": ["apps/cart/**"], "pay": ["apps/pay/**", "libs/money/**"], "docs": ["docs/guides/deep/down/**"]}
 
@@ -105,7 +108,9 @@ async def test_the_same_numbers_as_a_clone(forge: GitLab, shop: Project, room: A
 
 
 @pytest.mark.parametrize("diffs", [0, 3])
-async def test_folders_logs_serve_where_diffs_are_not_read(forge: GitLab, shop: Project, room: ApiRoom, diffs: int) -> None:
+async def test_folders_logs_serve_where_diffs_are_not_read(
+    store: Store, forge: GitLab, shop: Project, room: ApiRoom, diffs: int
+) -> None:
     tips = story(forge, shop)
     room.define(**SERVICES)
     deploy_all(room, tips)
@@ -113,10 +118,12 @@ async def test_folders_logs_serve_where_diffs_are_not_read(forge: GitLab, shop: 
     await room.sync()
     room.disk.ingest()
     carried = room.carried()
-    way, _, partial = room.access()
     assert carried["api"] != carried["disk"]
-    [sentence] = partial
+    [sentence] = room.access()[2]
     assert "side branches" in sentence
+    [shown] = [one for one in store.read(lambda reader: load_repositories(reader, NOTHING_ASKED)) if one.forge == "gitlab"]
+    assert (shown.access, shown.partial) == ("api", (sentence,))
+    assert "git" in (shown.access_reason or "")
     assert LISTED in {row[0] for row in room.commits().values()}
     lost = {sha for name, shas in carried["disk"].items() for sha in shas if sha not in carried["api"][name]}
     assert {room.commits()[sha][5] for sha in lost} <= {"Try it", "Do not"}
