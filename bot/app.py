@@ -23,6 +23,7 @@ from bot.engine.engine import Engine, JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.operations import owner_lock, perform
 from bot.facts.errands import Errand
+from bot.pipeline.api_history import ApiHistory
 from bot.pipeline.catalog import catalog_fingerprint
 from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
@@ -49,7 +50,10 @@ class Server:
         self.store, self.settings = store, settings
         self.engine = Engine(store, settings, on_wanted=self._on_wanted)
         self.clients = ForgeClients(store, settings, Credentials(settings), clock=now)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
+        self.fetcher = Fetcher(
+            store, settings, self._ingest, clock=now, access=self.clients.git_access,
+            api=ApiHistory(store, settings, self.clients, clock=now),
+        )
         self.correspondent = Correspondent(
             store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake,
             compose=composer(store, self.clients, base_url=settings.base_url),

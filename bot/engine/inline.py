@@ -12,6 +12,7 @@ from bot.engine.engine import JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.worker import Worker
 from bot.facts.errands import Errand
+from bot.pipeline.api_history import ApiHistory
 from bot.pipeline.mirror import Fetched
 from bot.settings import Settings
 from bot.store import Store
@@ -27,7 +28,10 @@ class Inline:
         self.store, self.settings = store, settings
         self.worker = Worker(store, settings, clock=now)
         self.clients = ForgeClients(store, settings, Credentials(settings), clock=now)
-        self.fetcher = Fetcher(store, settings, self._ingest, clock=now, access=self.clients.git_access)
+        self.fetcher = Fetcher(
+            store, settings, self._ingest, clock=now, access=self.clients.git_access,
+            api=ApiHistory(store, settings, self.clients, clock=now),
+        )
         self.correspondent = Correspondent(store, clients=self.clients, record=self._record_page, clock=now)
         self.turn = asyncio.Lock()
         self.progress: Callable[[str], None] = lambda _: None
