@@ -1,12 +1,12 @@
 """What the set-up page and `rollforward setup --status` say: installations and what they enable, hooks, the last delivery."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bot.answers.health import HookHealth, hook_health
 from bot.dora.instants import DAY, Instant
-from bot.facts.hooks import Hook, load_hooks
 from bot.facts.switches import reports_enabled
 from bot.forges.github.features import FeatureState, feature_states
 from bot.store import Reader
@@ -36,9 +36,10 @@ class LastDelivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgeShown:
-    """How one forge reaches us: its hooks, its last delivery within 30 days, and whether the bot may speak there."""
+    """How one forge reaches us: its hooks (those in trouble first), its last delivery within 30 days, and whether the bot
+    may speak there."""
 
-    hooks: tuple[Hook, ...]
+    hooks: tuple[HookHealth, ...]
     last: LastDelivery | None
     reports: bool
 
@@ -64,10 +65,11 @@ def load_setup(reader: Reader, *, now: Instant) -> SetupShown:
     """What is set up now."""
     repositories = dict(reader.fetch("setup_repositories", _counted))
     rows = reader.fetch("setup_installations", _Installation)
+    hooks = hook_health(reader, now)
     return SetupShown(
         installations=tuple(_installation(row, repositories) for row in rows if row.state != "deleted"),
-        github=_forge(reader, "github", now=now),
-        gitlab=_forge(reader, "gitlab", now=now),
+        github=_forge(reader, "github", hooks, now=now),
+        gitlab=_forge(reader, "gitlab", hooks, now=now),
     )
 
 
@@ -81,10 +83,11 @@ def _installation(row: _Installation, repositories: Mapping[str, int]) -> Instal
     )
 
 
-def _forge(reader: Reader, forge: str, *, now: Instant) -> ForgeShown:
+def _forge(reader: Reader, forge: str, hooks: Sequence[HookHealth], *, now: Instant) -> ForgeShown:
     last = reader.fetch("setup_last_delivery", LastDelivery, source=forge, from_at=max(0, now - LOOKED_BACK))
+    own = sorted((hook for hook in hooks if hook.forge == forge), key=lambda hook: (not hook.quiet, hook.subject, hook.id))
     return ForgeShown(
-        hooks=tuple(load_hooks(reader, forge)), last=last[0] if last else None, reports=reports_enabled(reader, forge)
+        hooks=tuple(own), last=last[0] if last else None, reports=reports_enabled(reader, forge)
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from bot.cli.context import settings
+from bot.credentials import Credentials
 from bot.engine.operations import owner_lock
 from bot.git import GitError, git_version
 from bot.settings import Settings
@@ -71,14 +72,15 @@ def _findings(configured: Settings) -> Iterator[Finding]:
         advice = ": before 3.51.3 two writers could corrupt a WAL file; Rollforward writes from one thread only" if old else ""
         yield Finding(None if old else True, f"SQLite {sqlite3.sqlite_version}{advice}")
     yield from _store_findings(configured)
-    for source, secrets in (("github", configured.github_webhook_secret), ("gitlab", configured.gitlab_webhook_secret)):
-        yield Finding(
-            True if secrets else None,
-            f"{source} webhooks are {'on' if secrets else f'off: set {source.upper()}_WEBHOOK_SECRET to receive them'}",
-        )
+    yield _receiving("github", on=bool(Credentials(configured).github_secrets()), way="`rollforward setup github`")
+    yield _receiving("gitlab", on=configured.gitlab_on, way="set GITLAB_WEBHOOK_SECRET")
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
     errors = sum(problem.severity == "error" for problem in problems)
     yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
+
+
+def _receiving(source: str, *, on: bool, way: str) -> Finding:
+    return Finding(True if on else None, f"{source} webhooks are {'on' if on else f'off: {way} to receive them'}")
 
 
 def _store_findings(configured: Settings) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from bot.cli.context import settings
+from bot.credentials import Credentials
 from bot.log import configure_logging
 from bot.settings import Settings
 from bot.store.opening import open_store
@@ -13,7 +14,7 @@ from bot.store.opening import open_store
 
 def _configured() -> Settings:
     configured = settings()
-    configure_logging(secrets=configured.every_secret())
+    configure_logging(secrets=Credentials(configured).every_secret())
     return configured
 
 

@@ -77,13 +77,14 @@ def _print_status(configured: Settings, *, as_json: bool) -> None:
     click.echo(f"App {app.slug or app.id}" if app else "No App is connected: `rollforward setup github` says how.")
     click.echo(f"reports in pull requests: {'on' if shown.github.reports else 'off'}")
     for hook in shown.github.hooks:
-        click.echo(f"{hook.subject}: {hook.state} {hook.reason}; {hook.gaps} deliveries missed, {hook.repaired} repaired")
+        state = f"{'QUIET, ' if hook.quiet else ''}{hook.state}{f' ({hook.error})' if hook.error else ''}"
+        click.echo(f"{hook.subject}: {state}; {hook.gaps} deliveries missed, {hook.repaired} repaired")
     for one in shown.installations:
         click.echo(f"\n{one.account or one.id} ({one.state}, {one.repositories} repositories)")
-        for state in one.features:
-            said = "ok" if state.works else "optional" if state.feature.optional else "MISSING"
-            lacking = f": lacks {', '.join(state.missing)}" if state.missing else ""
-            click.echo(f"  {said:<9}{state.feature.name}{lacking}")
+        for known in one.features:
+            said = "ok" if known.works else "optional" if known.feature.optional else "MISSING"
+            lacking = f": lacks {', '.join(known.missing)}" if known.missing else ""
+            click.echo(f"  {said:<9}{known.feature.name}{lacking}")
     if app and not shown.installations:
         click.echo("It is not installed anywhere yet; /setup leads there.")
 

@@ -173,6 +173,8 @@ async def test_what_an_installation_lacks_is_said(store: Store, tmp_path: Path, 
     store.write(
         lambda writer: record_hooks(writer, "github", [HookSeen(id="app", subject="GitHub App rollforward", state="active")])
     )
+    stopped = HookSeen(id="project/1/2", subject="acme/shop", state="disabled", reason="four failures in a row")
+    store.write(lambda writer: record_hooks(writer, "gitlab", [stopped]))
     environ = {"GITHUB_APP_ID": "1", "GITHUB_PRIVATE_KEY": "-----BEGIN KEY-----", "GITHUB_WEBHOOK_SECRET": "0123456789abcdefg"}
     async with open_house(store, tmp_path, unused_tcp_port, **environ) as house:
         _, text = await house.page("/setup")
@@ -182,6 +184,8 @@ async def test_what_an_installation_lacks_is_said(store: Store, tmp_path: Path, 
         assert "permission deployments: read" in states["GitHub deployments"]
         assert "not granted" in states["Reports in pull requests"]
         assert "active" in states["GitHub App rollforward"]
+        assert "disabled" in states["acme/shop"] and "four failures" in states["acme/shop"]
+        assert text.count('role="status"') == 1, "the alarm is GitLab's alone"
         assert "gone" not in text
         assert "0123456789abcdefg" not in text
 
