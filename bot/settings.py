@@ -113,6 +113,13 @@ class Settings:
         return Path(self.database_url.removeprefix("sqlite:///"))
 
     @property
+    def web_roots(self) -> Mapping[str, str]:
+        """Under which path the pages of a host lie (`WebRoots`): a GitLab may have a relative URL root."""
+        parts = urlsplit(self.gitlab_url)
+        host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+        return {host: parts.path} if parts.path else {}
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)

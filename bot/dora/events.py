@@ -22,9 +22,15 @@ class RepositoryRef:
     """When the forge used this name for this id, by the event's own clock."""
 
 
+EVERY_REF = "*"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """A ref moved. `after` is `None` when it was deleted; `commits` are the payload's own (no parents, committer dates only)."""
+    """A ref moved, or several (`EVERY_REF`). `after` is `None` when it was deleted.
+
+    `commits` are the payload's own: no parents, committer dates only.
+    """
 
     repository: RepositoryRef
     ref: str

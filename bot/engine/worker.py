@@ -36,6 +36,7 @@ class Worker:
     ) -> None:
         self.store, self.settings, self.clock, self.claimed = store, settings, clock, claimed
         self.deriver = derive.Deriver(store, HistoryCache(), limits=derive.limits_of(settings), clock=clock)
+        self.origin = intake.origin_of(settings)
         self.jobs: deque[tuple[Job, Done]] = deque()
         self.next_retention = clock()
 
@@ -67,7 +68,7 @@ class Worker:
             return False
         self.claimed(tuple(claim.id for claim in claims))
         try:
-            intake.process_deliveries(self.store, claims, now=self.clock)
+            intake.process_deliveries(self.store, claims, now=self.clock, origin=self.origin)
         finally:
             self.claimed(())
         return True

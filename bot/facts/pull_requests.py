@@ -35,16 +35,21 @@ def load_pull_requests(reader: Reader, repository_id: int, numbers: Sequence[int
 
 def record_pull_requests(
     writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen], *, now: Instant
-) -> None:
+) -> bool:
     """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it
-    and fast-forwards that may begin where it ended. What the bot says under it may change too."""
+    and fast-forwards that may begin where it ended. What the bot says under it may change too.
+
+    Returns whether two events of one second told different labels: which is true, only the forge can say.
+    """
     number = sightings[0].pull_request.number
     writer.lock("pull_request", repository_id, number)
     known = record = find_pull_request(writer, repository_id, number)
+    contested = False
     for seen in sightings:
+        contested = contested or _contests(record, seen)
         record = merged_record(record, seen)
     if record is None or record == known:
-        return
+        return contested
     told = record.pull_request
     before = None if known is None else known.pull_request
     forge = forge_to_tell(writer, repository_id) if speaks_differently(before, told) else None
@@ -59,6 +64,14 @@ def record_pull_requests(
             others.update(number for number, _ in built_upon(writer, repository_id, one))
     for other in sorted(others):
         mark_pull_request(writer, repository_id=repository_id, number=other)
+    return contested
+
+
+def _contests(record: PullRequestRecord | None, seen: PullRequestSeen) -> bool:
+    """Two labels put on at once are two events with racing lists."""
+    if record is None or record.orders.core[:1] != (seen.updated_at,):
+        return False
+    return set(record.pull_request.labels) != set(seen.pull_request.labels)
 
 
 class _Pointing(NamedTuple):

@@ -6,8 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from bot.dora.commits import Commit, Sha
 from bot.dora.events import RepositoryRef
-from bot.dora.instants import LATEST, Instant
-from bot.dora.repositories import RepositoryUrlError, repository_id, without_credentials
+from bot.dora.instants import LATEST, SECOND, Instant
+from bot.dora.repositories import (
+    NO_ROOTS,
+    RepositoryId,
+    RepositoryUrlError,
+    WebRoots,
+    repository_id,
+    without_credentials,
+)
 from bot.forges import PayloadError
 from bot.guard import scrub
 
@@ -54,9 +61,16 @@ def instant(text: str | None) -> Instant | None:
     return value if 0 <= value < LATEST else None
 
 
-def needed_instant(text: str | None) -> Instant:
+def moment(value: str | int | None) -> Instant | None:
+    """An instant that GitHub spells now as ISO 8601, now as seconds since 1970."""
+    if not isinstance(value, int):
+        return instant(value)
+    return value * SECOND if 0 <= value < LATEST // SECOND else None
+
+
+def needed_instant(text: str | int | None) -> Instant:
     """An instant without which the event has no place in the order of events."""
-    value = instant(text)
+    value = moment(text)
     if value is None:
         raise PayloadError("bad_instant", "a time is missing or outside 1970 to 2261")
     return value
@@ -73,24 +87,39 @@ def text(value: str | None) -> str:
 
 
 def number(value: int) -> int:
-    """A pull request's number."""
+    """A pull request's or issue's number."""
     if not 0 < value < 2**31:
-        raise PayloadError("bad_number", "a pull request's number is out of range")
+        raise PayloadError("bad_number", "a number of a pull request or issue is out of range")
     return value
 
 
-def repository(*, forge: str, forge_id: int, url: str, default_branch: str | None) -> RepositoryRef:
-    """The repository behind a clone URL or web page."""
+def repository_name(url: str, *, web_roots: WebRoots = NO_ROOTS) -> RepositoryId:
+    """The RepositoryId behind a clone URL or web page."""
     try:
-        identity = repository_id(url)
+        return repository_id(url, web_roots=web_roots)
     except RepositoryUrlError as error:
         raise PayloadError("bad_repository_url", str(error)) from None
+
+
+def repository(
+    *,
+    forge: str,
+    forge_id: int,
+    url: str,
+    default_branch: str | None,
+    seen_at: Instant | None = None,
+    installation_id: str = "",
+    web_roots: WebRoots = NO_ROOTS,
+) -> RepositoryRef:
+    """The repository behind a clone URL or web page."""
     return RepositoryRef(
-        name=identity,
+        name=repository_name(url, web_roots=web_roots),
         forge=forge,
         forge_id=str(forge_id),
         remote=without_credentials(url),
         default_branch=name(default_branch),
+        installation_id=installation_id,
+        seen_at=seen_at,
     )
 
 

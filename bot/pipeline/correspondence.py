@@ -9,7 +9,7 @@ from bot.dora.events import ForgeEvent, PullRequestSeen
 from bot.dora.instants import Instant
 from bot.facts.errands import PULL_REQUESTS, REPOSITORIES, Errand, advance_errand, owner_of, retry_refused, want_errand
 from bot.forges.client import RepositoryKey
-from bot.pipeline.intake import record_events
+from bot.pipeline.recording import record_events
 from bot.store import Reader, Store, StoreError, StoreUnavailableError, Writer
 
 log = structlog.get_logger(__name__)

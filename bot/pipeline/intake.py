@@ -5,24 +5,23 @@ Effect and mark are one transaction: a delivery is `done` exactly if its facts a
 
 import json
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import structlog
 
 from bot import guard
-from bot.dora.events import ForgeEvent, Ignored, InstallationChanged, PullRequestSeen, Push
+from bot.dora.events import ForgeEvent, Ignored, InstallationChanged
 from bot.dora.instants import MINUTE, SECOND, Instant
 from bot.facts.errands import REPOSITORIES, want_errand
-from bot.facts.pull_requests import record_pull_requests
-from bot.facts.pushes import record_pushes
-from bot.facts.repositories import ensure_repository
-from bot.forges.github.payloads import PayloadError as GithubPayloadError
+from bot.forges import PayloadError
 from bot.forges.github.payloads import parse_github
-from bot.forges.gitlab.payloads import PayloadError as GitlabPayloadError
 from bot.forges.gitlab.payloads import parse_gitlab
+from bot.forges.table import Origin
+from bot.pipeline.recording import record_events
+from bot.settings import Settings
 from bot.store import Reader, Store, StoreUnavailableError, Value, Writer
 
 log = structlog.get_logger(__name__)
@@ -69,12 +68,19 @@ def due_deliveries(reader: Reader, *, now: Instant, limit: int = BATCH) -> list[
     return claims
 
 
-def process_deliveries(store: Store, claims: Sequence[Claim], *, now: Callable[[], Instant]) -> None:
+def origin_of(settings: Settings) -> Origin:
+    """What is known of deliveries by the settings."""
+    return Origin(instance=settings.gitlab_url, web_roots=settings.web_roots)
+
+
+def process_deliveries(
+    store: Store, claims: Sequence[Claim], *, now: Callable[[], Instant], origin: Origin | None = None
+) -> None:
     """Process a batch; when its transaction fails, each delivery alone, so that one poisoned row delays the others little.
 
     Raises StoreUnavailableError with nothing changed: no delivery is to blame for that.
     """
-    outcomes = [read_delivery(claim) for claim in claims]
+    outcomes = [read_delivery(claim, origin) for claim in claims]
     try:
         store.write(lambda writer: _record(writer, claims, outcomes, now=now()))
     except StoreUnavailableError:
@@ -82,17 +88,17 @@ def process_deliveries(store: Store, claims: Sequence[Claim], *, now: Callable[[
     except Exception as error:
         if len(claims) > 1:
             for claim in claims:
-                process_deliveries(store, [claim], now=now)
+                process_deliveries(store, [claim], now=now, origin=origin)
             return
         log.exception("delivery failed", delivery=claims[0].id)
         record_failure(store, claims[0].id, attempts=claims[0].attempts, reason=type(error).__name__, now=now())
 
 
-def read_delivery(claim: Claim) -> Outcome:
+def read_delivery(claim: Claim, origin: Origin | None = None) -> Outcome:
     """Parse one delivery; what is authentic but cannot be parsed is dead, with the reason."""
     try:
-        event = _parse(claim)
-    except (GithubPayloadError, GitlabPayloadError, guard.GuardError) as error:
+        event = _parse(claim, replace(origin or Origin(), received_at=claim.received_at))
+    except (PayloadError, guard.GuardError) as error:
         return Outcome(state="dead", reason=f"{error.slug}: {error}"[:500])
     except Exception as error:
         # A fault of ours. Parsing is pure: trying again gives the same, until somebody mends it and replays.
@@ -103,14 +109,23 @@ def read_delivery(claim: Claim) -> Outcome:
     return Outcome(event=event)
 
 
-def _parse(claim: Claim) -> ForgeEvent:
+def _parse(claim: Claim, origin: Origin) -> ForgeEvent:
     headers = json.loads(claim.headers)
     body = guard.inflate(claim.raw, headers.get("content-encoding", ""), max_bytes=MAX_BODY)
     if claim.source == "github":
-        return parse_github(claim.event, body, headers.get("content-type", ""))
+        return parse_github(claim.event, body, headers.get("content-type", ""), origin=origin)
     if claim.source == "gitlab":
-        return parse_gitlab(claim.event, body)
+        instance = headers.get("x-gitlab-instance", "")
+        return parse_gitlab(claim.event, body, origin=replace(origin, instance=_instance(instance, origin.instance)))
     return Ignored(reason="unknown_source")
+
+
+def _instance(told: str, configured: str) -> str:
+    """The GitLab that sent a delivery: the configured one, which says its URL's root too, unless the header names another host."""
+    parts = urlsplit(told)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.netloc == urlsplit(configured).netloc:
+        return configured
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def _record(writer: Writer, claims: Sequence[Claim], outcomes: Sequence[Outcome], *, now: Instant) -> None:
@@ -132,23 +147,6 @@ def _finished(claim: Claim, outcome: Outcome) -> dict[str, Value]:
         if len(compressed) < len(body):
             body, encoding = compressed, "zlib"
     return {"id": claim.id, "state": outcome.state, "reason": outcome.reason, "body": body, "encoding": encoding}
-
-
-def record_events(writer: Writer, events: Sequence[ForgeEvent], *, now: Instant) -> None:
-    """Record a batch of events, grouped by what they are about (a work reads before it writes)."""
-    refs = {event.repository.name: event.repository for event in events if isinstance(event, Push | PullRequestSeen)}
-    ids = {name: ensure_repository(writer, ref).id for name, ref in sorted(refs.items())}
-    pushes: dict[int, list[Push]] = defaultdict(list)
-    seen: dict[tuple[int, int], list[PullRequestSeen]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, Push):
-            pushes[ids[event.repository.name]].append(event)
-        elif isinstance(event, PullRequestSeen):
-            seen[ids[event.repository.name], event.pull_request.number].append(event)
-    for repository_id, group in sorted(pushes.items()):
-        record_pushes(writer, repository_id, group, now=now)
-    for (repository_id, _), sightings in sorted(seen.items()):
-        record_pull_requests(writer, repository_id, sightings, now=now)
 
 
 def record_failure(store: Store, delivery_id: int, *, attempts: int, reason: str, now: Instant) -> None:

@@ -18,7 +18,7 @@ from bot.facts.deployments import record_deployment
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
 from bot.pipeline.derive.deriver import Deriver, Mark
-from bot.pipeline.intake import record_events
+from bot.pipeline.recording import record_events
 from bot.settings import load_settings
 from bot.store import Reader, Row, Store
 from tests.pipeline.history_room import NAME, Room

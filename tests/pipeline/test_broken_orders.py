@@ -23,7 +23,7 @@ from bot.engine.inline import Inline
 from bot.facts.deployments import record_deployment
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
-from bot.pipeline.intake import record_events
+from bot.pipeline.recording import record_events
 from bot.settings import load_settings
 from bot.store import Store, Writer
 from bot.store.opening import open_store

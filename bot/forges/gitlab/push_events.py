@@ -1,0 +1,104 @@
+"""GitLab's pushes: which ref moved, and the newest commits that the payload lists."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from bot.dora.commits import Commit
+from bot.dora.events import EVERY_REF, ForgeEvent, Ignored, Push
+from bot.forges import fields
+from bot.forges.gitlab.shapes import Project, project_ref
+from bot.forges.table import Entry, Origin, Table
+from bot.guard import decode_json_as
+
+
+class _Person(Struct):
+    name: str | None = None
+    email: str | None = None
+
+
+class _Commit(Struct):
+    id: str
+    message: str | None = None
+    timestamp: str | None = None
+    author: _Person | None = None
+    added: list[str] | None = None
+    modified: list[str] | None = None
+    removed: list[str] | None = None
+
+
+class _Push(Struct):
+    ref: str
+    after: str
+    project_id: int
+    project: Project
+    checkout_sha: str | None = None
+    commits: list[_Commit] | None = None
+
+
+class _Change(Struct):
+    ref: str
+    after: str
+
+
+class _RepositoryUpdate(Struct):
+    project_id: int
+    project: Project
+    changes: list[_Change]
+
+
+def _read_push(body: bytes, origin: Origin) -> ForgeEvent:
+    event = decode_json_as(_Push, body)
+    ref = fields.ref(event.ref)
+    if ref is None:
+        return Ignored(reason="other_ref")
+    after = fields.sha(event.after)
+    if after is not None and ref.startswith("refs/tags/"):
+        # Of an annotated tag `after` is the tag object.
+        after = fields.sha(event.checkout_sha) or after
+    return Push(
+        repository=project_ref(event.project, origin, project_id=event.project_id, seen_at=None),
+        ref=ref,
+        after=after,
+        commits=tuple(_commit(commit) for commit in event.commits or ()),
+    )
+
+
+def _read_update(body: bytes, origin: Origin) -> ForgeEvent:
+    event = decode_json_as(_RepositoryUpdate, body)
+    moved = [(ref, fields.sha(change.after)) for change in event.changes if (ref := fields.ref(change.ref)) is not None]
+    if not moved:
+        return Ignored(reason="other_ref")
+    ref, after = moved[0] if len(moved) == 1 else (EVERY_REF, None)
+    repository = project_ref(event.project, origin, project_id=event.project_id, seen_at=None)
+    return Push(repository=repository, ref=ref, after=after)
+
+
+def _commit(commit: _Commit) -> Commit:
+    author = commit.author or _Person()
+    return fields.pushed_commit(
+        commit_sha=commit.id,
+        message=commit.message,
+        timestamp=commit.timestamp,
+        author_name=author.name,
+        author_email=author.email,
+        paths=_paths(commit),
+    )
+
+
+def _paths(commit: _Commit) -> Iterable[str] | None:
+    if commit.added is None or commit.modified is None or commit.removed is None:
+        return None
+    return [*commit.added, *commit.modified, *commit.removed]
+
+
+PUSHES: Table = {
+    ("push", ""): Entry(
+        changes="The branch that moved is fetched; the commits it lists (at most 20) count as provisional until then.",
+        read=_read_push,
+    ),
+    ("tag_push", ""): Entry(changes="The tag is fetched.", read=_read_push),
+    ("repository_update", ""): Entry(
+        changes="The refs that moved are fetched, also of a push so large that GitLab sends no push event.", read=_read_update
+    ),
+}
