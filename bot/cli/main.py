@@ -8,7 +8,7 @@ import sys
 import click
 
 from bot import __version__
-from bot.cli import check, serve, setup, show, work
+from bot.cli import check, serve, setup, setup_gitlab, show, work
 from bot.settings import SettingsError
 from bot.store import StoreError, StoreInUseError
 
@@ -36,3 +36,4 @@ def main() -> None:
 
 for command in (*serve.COMMANDS, *work.COMMANDS, *show.COMMANDS, *check.COMMANDS, *setup.COMMANDS):
     main.add_command(command)
+setup.setup.add_command(setup_gitlab.setup_gitlab)

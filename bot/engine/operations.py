@@ -11,6 +11,7 @@ from bot.dora.repositories import RepositoryUrlError
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
+from bot.engine.gitlab_hooks import HooksRefusedError, register_hooks
 from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
@@ -220,6 +221,17 @@ async def _reports(runner: Runner, arguments: Mapping[str, object], _: Progress)
     return {"forge": forge, "reports": on}
 
 
+async def _setup_gitlab(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    try:
+        return await register_hooks(
+            runner, groups=_texts(arguments["groups"]), projects=_texts(arguments["projects"]),
+            system=arguments["system"] is True, url=str(arguments["url"]), remove=arguments["remove"] is True,
+            dry_run=arguments["dry_run"] is True, progress=progress,
+        )
+    except HooksRefusedError as error:
+        raise OperationError(str(error)) from error
+
+
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
 
@@ -234,4 +246,5 @@ OPERATIONS: dict[str, Operation] = {
     "keys.create": _create_key,
     "keys.revoke": _revoke_key,
     "reports": _reports,
+    "setup.gitlab": _setup_gitlab,
 }
