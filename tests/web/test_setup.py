@@ -167,7 +167,7 @@ async def test_what_an_installation_lacks_is_said(store: Store, tmp_path: Path, 
     events = json.dumps(["push", "pull_request", "pull_request_review", "repository", "release", "deployment_status"])
     store.write(
         lambda writer: writer.write_many(
-            "installation", [("7", "acme", "active", NOW, rights, events, NOW), ("8", "gone", "deleted", NOW, "{}", "[]", NOW)]
+            "installation", [("7", "acme", "active", NOW, rights, events, NOW), ("8", "left-us", "deleted", NOW, "{}", "[]", NOW)]
         )
     )
     store.write(
@@ -186,7 +186,7 @@ async def test_what_an_installation_lacks_is_said(store: Store, tmp_path: Path, 
         assert "active" in states["GitHub App rollforward"]
         assert "disabled" in states["acme/shop"] and "four failures" in states["acme/shop"]
         assert text.count('role="status"') == 1, "the alarm is GitLab's alone"
-        assert "gone" not in text
+        assert "left-us" not in text
         assert "0123456789abcdefg" not in text
 
 
