@@ -131,6 +131,7 @@ async def test_a_push_lists_what_it_brought(github: GitHub) -> None:
     assert push["installation"]["id"] == 880_001
 
     work = shop.commit("work", {"d": "1\n"}, message="Work", author=BEN)
+    assert told(github, "push")[-1]["head_commit"]["id"] == work
     number = shop.open("work", "main", title="Work", author=BEN)
     tip = shop.merge(number, "merge", by=ANN)
     merged = told(github, "push")[-1]
@@ -183,7 +184,9 @@ async def test_a_head_that_reaches_the_base_by_a_push_is_merged(github: GitHub) 
     fast = shop.merge(1, "fast_forward", by=ANN)
     by_hand = shop.git.merge("main", shop.git.head("by-hand"), "merge", message="Merge", by=ANN, at=github.now)
     shop.git.force("main", fast)
-    shop.push_sha("main", by_hand, by=ANN)
+    shop.git.create_branch("later", by_hand)
+    on_top = shop.git.commit("later", {"later": "2\n"}, message="On top", author=ANN, at=github.now)
+    shop.push_sha("main", on_top, by=ANN)
     closed = [payload["pull_request"] for payload in told(github, "pull_request", "closed")]
     assert [pull["merge_commit_sha"] for pull in closed] == [fast, by_hand]
     assert shop.git.head("fast") == fast
