@@ -53,8 +53,7 @@ def show_definitions(reader: Reader) -> DefinitionsShown:
     states, files = load_catalog_states(reader), load_definition_files(reader)
     return DefinitionsShown(
         definitions=tuple(
-            Defined(one=one, overruled=tuple(other for other in claims.get(one.service, ()) if other != one))
-            for one in load_definitions(reader)
+            Defined(one=one, overruled=tuple(claims.get(one.service, ())[1:])) for one in load_definitions(reader)
         ),
         problems=tuple(
             [_folder_problems(state) for state in states if state.problems]
