@@ -108,7 +108,7 @@ def is_gitlabs(row: RepositoryRow, settings: Settings) -> bool:
     """Whether a repository lies on the GitLab that the token was made for."""
     parts = urlsplit(settings.gitlab_url)
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
-    return row.name.startswith(f"{host}{parts.path.lower().rstrip('/')}/")
+    return row.name.startswith(f"{host}/")
 
 
 def _wish(writer: Writer, *, row: RepositoryRow, now: Instant) -> bool:

@@ -50,9 +50,9 @@ async def asking(
         await client.close()
 
 
-def key(project: Project, forge: GitLab, *, by_number: bool = False) -> RepositoryKey:
-    """The project as the pipeline names it: its path with the instance's own root before it."""
-    return RepositoryKey(path=f"{forge.root.strip('/')}/{project.path}".strip("/"), forge_id=str(project.id) if by_number else "")
+def key(project: Project, *, by_number: bool = False) -> RepositoryKey:
+    """The project as the pipeline names it."""
+    return RepositoryKey(path=project.path, forge_id=str(project.id) if by_number else "")
 
 
 def landed(forge: GitLab, how: str = "merge", *, path: str = SHOP) -> Project:

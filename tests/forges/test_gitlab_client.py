@@ -24,11 +24,11 @@ async def forge(tmp_path: Path) -> AsyncIterator[GitLab]:
 async def test_a_merge_request_is_told_whole(forge: GitLab) -> None:
     shop = landed(forge)
     async with asking(forge) as client:
-        seen = await client.pull_request(key(shop, forge), 1)
+        seen = await client.pull_request(key(shop), 1)
     assert seen.complete
     assert seen.updated_at == forge.now * SECOND
     assert (seen.repository.forge, seen.repository.forge_id) == ("gitlab", str(shop.id))
-    assert seen.repository.name == f"{forge.url.removeprefix('http://')}/{SHOP}"
+    assert seen.repository.name == f"{forge.url.removeprefix('http://').removesuffix('/gitlab')}/{SHOP}"
     told = seen.pull_request
     assert (told.title, told.body, told.head_ref, told.base_ref, told.labels) == ("A basket", "why", "basket", "main", ("shop",))
     assert (told.author, told.state) == ("ana", "merged")
@@ -65,7 +65,7 @@ async def test_as_what_a_merge_request_landed(forge: GitLab, how: str, lands_by:
     number = shop.open("topic", "main", title="Go on", author=ANA)
     shop.merge(number, how, by=BOB)  # type: ignore[arg-type]
     async with asking(forge) as client:
-        told = (await client.pull_request(key(shop, forge), number)).pull_request
+        told = (await client.pull_request(key(shop), number)).pull_request
     request = shop.merge_requests[number]
     wanted = tuple(bytes.fromhex(getattr(request, name)) if name else None for name in what)
     assert (told.merge_sha, told.squash_sha) == wanted
@@ -84,7 +84,7 @@ async def test_an_approval_that_fell_to_a_push_ends_there(forge: GitLab) -> None
     shop.merge_requests[number].approvals.clear()
     fell = forge.now * SECOND
     async with asking(forge) as client:
-        told = (await client.pull_request(key(shop, forge), number)).pull_request
+        told = (await client.pull_request(key(shop), number)).pull_request
     assert [(review.approved, review.dismissed_at) for review in told.reviews] == [(True, None), (False, fell)]
 
 
@@ -96,9 +96,9 @@ async def test_pages_lead_from_the_newest_to_the_oldest(forge: GitLab) -> None:
         shop.commit(f"topic-{number}", {"a": f"{number}"}, message="Go on", author=ANA)
         shop.open(f"topic-{number}", "main", title=f"Topic {number}", author=ANA)
     async with asking(forge) as client:
-        first = await client.pull_requests(key(shop, forge), since=None, cursor="")
-        second = await client.pull_requests(key(shop, forge), since=None, cursor=first.cursor)
-        late = await client.pull_requests(key(shop, forge), since=(forge.now - 15) * SECOND, cursor="")
+        first = await client.pull_requests(key(shop), since=None, cursor="")
+        second = await client.pull_requests(key(shop), since=None, cursor=first.cursor)
+        late = await client.pull_requests(key(shop), since=(forge.now - 15) * SECOND, cursor="")
     assert (len(first.events), first.total, second.cursor) == (20, 23, "")
     seen = [event.pull_request.number for event in (*first.events, *second.events) if isinstance(event, PullRequestSeen)]
     assert seen == list(range(23, 0, -1))
@@ -115,12 +115,12 @@ async def test_all_repositories_by_keyset(forge: GitLab) -> None:
     assert second.cursor == ""
     assert [event.repository.forge_id for event in events] == [str(project.id) for project in made]
     assert [event.state for event in events].count("archived") == 1
-    assert events[7].repository.name.endswith("/gitlab/acme/team-7/deep/down/shop")
+    assert events[7].repository.name.endswith("/acme/team-7/deep/down/shop")
 
 
 async def test_a_renamed_project_is_found_by_its_number(forge: GitLab) -> None:
     shop = landed(forge)
-    asked = key(shop, forge, by_number=True)
+    asked = key(shop, by_number=True)
     shop.rename("acme/platform/store")
     async with asking(forge) as client:
         seen = await client.pull_request(asked, 1)
@@ -130,13 +130,13 @@ async def test_a_renamed_project_is_found_by_its_number(forge: GitLab) -> None:
 async def test_files_and_changed_paths(forge: GitLab) -> None:
     shop = landed(forge)
     async with asking(forge) as client:
-        asked = key(shop, forge)
+        asked = key(shop)
         assert await client.file(asked, "docs/y.md", ref="main") == b"x\n"
         assert await client.file(asked, "docs/x.md", ref="main") is None
         assert await client.file(asked, "docs/x.md", ref="no such branch") is None
         assert set(await client.changed_paths(asked, 1)) == {"app/a.py", "docs/x.md", "docs/y.md"}
         with pytest.raises(NotThereError):
-            await client.file(RepositoryKey(path="gitlab/acme/nothing", forge_id=""), "x", ref="main")
+            await client.file(RepositoryKey(path="acme/nothing", forge_id=""), "x", ref="main")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ async def test_files_and_changed_paths(forge: GitLab) -> None:
 async def test_the_token_is_for_git_only_if_it_may_clone(forge: GitLab, scopes: tuple[str, ...], clones: bool) -> None:
     shop = landed(forge)
     async with asking(forge, *scopes) as client:
-        access = await client.git_access(key(shop, forge))
+        access = await client.git_access(key(shop))
         assert (access is not None) == clones
-        await client.git_access(key(shop, forge))
+        await client.git_access(key(shop))
     assert access is None or access.username == "oauth2"
     assert len([one for one in forge.requests if "personal_access_tokens" in one.path_qs]) == 1
 
@@ -157,13 +157,13 @@ async def test_without_a_word_about_scopes_git_is_tried(forge: GitLab) -> None:
     shop = landed(forge)
     forge.faults.append(Fault(match="personal_access_tokens/self", kind=Status(status=404)))
     async with asking(forge) as client:
-        assert await client.git_access(key(shop, forge)) is not None
+        assert await client.git_access(key(shop)) is not None
 
 
 async def test_the_token_travels_as_bearer(forge: GitLab) -> None:
     shop = landed(forge)
     async with asking(forge) as client:
-        await client.pull_request(key(shop, forge), 1)
+        await client.pull_request(key(shop), 1)
     assert all(one.headers["authorization"].startswith("Bearer glpat-") for one in forge.requests)
     assert not any("private-token" in one.headers for one in forge.requests)
 
@@ -173,10 +173,10 @@ async def test_what_a_token_may_not_see(forge: GitLab) -> None:
     shop.commit("main", {"a": "1"}, message="Begin", author=ANA)
     async with asking(forge, "read_repository") as client:
         with pytest.raises(NotAllowedError, match="api read_api"):
-            await client.pull_requests(key(shop, forge), since=None, cursor="")
+            await client.pull_requests(key(shop), since=None, cursor="")
     async with asking(forge, levels={shop.id: 0}) as client:
         with pytest.raises(NotThereError):
-            await client.pull_requests(key(shop, forge), since=None, cursor="")
+            await client.pull_requests(key(shop), since=None, cursor="")
     async with asking(forge, token="glpat-never-issued-0000") as client:
         with pytest.raises(NotAllowedError, match="GITLAB_TOKEN") as refused:
             await client.repositories(cursor="")
@@ -189,11 +189,11 @@ async def test_commits_as_git_tells_them(forge: GitLab) -> None:
     sha = shop.commit("main", {"app/a.py": "1\n"}, message=said, author=CAT)
     moved = shop.push("main", Change(files={"app/a.py": None, "lib/a.py": "1\n"}, message="Move", author=CAT))[0]
     async with asking(forge) as client:
-        page = await client.history.commits(key(shop, forge), bytes.fromhex(moved), page=1)
-        paths = await client.history.paths(key(shop, forge), bytes.fromhex(moved))
-        refs = await client.history.refs(key(shop, forge))
-        here = await client.history.ref(key(shop, forge), "refs/heads/main")
-        gone = await client.history.ref(key(shop, forge), "refs/heads/gone")
+        page = await client.history.commits(key(shop), bytes.fromhex(moved), page=1)
+        paths = await client.history.paths(key(shop), bytes.fromhex(moved))
+        refs = await client.history.refs(key(shop))
+        here = await client.history.ref(key(shop), "refs/heads/main")
+        gone = await client.history.ref(key(shop), "refs/heads/gone")
     assert [commit.sha.hex() for commit in page.commits] == [moved, sha]
     assert page.commits[0].parents == (bytes.fromhex(sha),)
     assert set(paths.paths) == {b"app/a.py", b"lib/a.py"}

@@ -28,7 +28,7 @@ async def test_no_redirect_is_followed(forge: GitLab, status: int) -> None:
     async with other_host() as (elsewhere, came), asking(forge) as client:
         forge.faults.append(Fault(match="GET .*merge_requests", kind=Redirect(to=elsewhere, status=status)))
         with pytest.raises(ForgeUnavailableError) as refused:
-            await client.pull_requests(key(shop, forge), since=None, cursor="")
+            await client.pull_requests(key(shop), since=None, cursor="")
     assert refused.value.slug == "redirected"
     assert came == []
 
@@ -72,15 +72,15 @@ async def test_a_rate_limit_says_when_to_come_again(forge: GitLab, retry_after: 
         limit = Status(status=429, headers={"Retry-After": retry_after})
         forge.faults.append(Fault(match="merge_requests", kind=limit, times=1))
         with pytest.raises(ForgeUnavailableError) as refused:
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
         assert refused.value.slug == "rate_limited"
         assert refused.value.retry_at == forge.now * SECOND + pause
         asked = len(forge.requests)
         with pytest.raises(ForgeUnavailableError):
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
         assert len(forge.requests) == asked
         forge.now += pause // SECOND
-        assert (await client.pull_request(key(shop, forge), 1)).pull_request.number == 1
+        assert (await client.pull_request(key(shop), 1)).pull_request.number == 1
 
 
 async def test_a_fault_that_passes_is_not_seen(forge: GitLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ async def test_a_fault_that_passes_is_not_seen(forge: GitLab, monkeypatch: pytes
     async with asking(forge) as client:
         forge.faults.append(Fault(match="merge_requests/1", kind=Status(status=502), times=1))
         forge.faults.append(Fault(match="merge_requests/1", kind=Truncate(torn=True), times=1))
-        assert (await client.pull_request(key(shop, forge), 1)).pull_request.number == 1
+        assert (await client.pull_request(key(shop), 1)).pull_request.number == 1
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_broken_answer_is_an_unavailable_forge(
     async with asking(forge, waits=(1.0, 0.3)) as client:
         forge.faults.append(Fault(match="merge_requests/1", kind=kind))
         with pytest.raises(ForgeUnavailableError) as refused:
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
     assert refused.value.slug in slug
     tries = len([one for one in forge.requests if one.path_qs.endswith("merge_requests/1")])
     assert tries == (1 if slug in {"refused", "timeout"} else 3)
@@ -124,7 +124,7 @@ async def test_an_answer_has_a_largest_size(forge: GitLab, monkeypatch: pytest.M
     shop = landed(forge)
     async with asking(forge) as client:
         with pytest.raises(ForgeUnavailableError) as refused:
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
     assert refused.value.slug == "too_large"
 
 
@@ -135,7 +135,7 @@ async def test_a_dribble_ends_at_the_deadline_and_holds_nobody(forge: GitLab) ->
         forge.faults.append(Fault(match="GET .*/projects.*id_after", kind=Delay(seconds=0.4)))
 
         async def work() -> None:
-            slow = [client.pull_request(key(shop, forge), 1) for _ in range(3)]
+            slow = [client.pull_request(key(shop), 1) for _ in range(3)]
             ended = await asyncio.gather(*slow, client.repositories(cursor="1"), return_exceptions=True)
             assert [getattr(one, "slug", None) for one in ended] == ["timeout"] * 3 + [None]
 
@@ -147,7 +147,7 @@ async def test_one_feature_of_one_project_may_be_closed(forge: GitLab) -> None:
     shop = landed(forge)
     forge.faults.append(Fault(match="/approvals", kind=Status(status=403, body='{"message":"403 Forbidden"}')))
     async with asking(forge) as client:
-        told = (await client.pull_request(key(shop, forge), 1)).pull_request
+        told = (await client.pull_request(key(shop), 1)).pull_request
     assert {review.reviewer for review in told.reviews} == {"bob", "cat"}
 
 
@@ -157,7 +157,7 @@ async def test_a_revoked_token_is_named_and_not_shown(forge: GitLab) -> None:
     token.revoked = True
     async with asking(forge, token=token.value) as client:
         with pytest.raises(NotAllowedError) as refused:
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
     assert "revoked" in refused.value.detail
     assert token.value not in repr(refused.value)
 
@@ -168,7 +168,7 @@ async def test_nobody_there(forge: GitLab, monkeypatch: pytest.MonkeyPatch) -> N
     async with asking(forge) as client:
         await forge.stop()
         with pytest.raises(ForgeUnavailableError) as refused:
-            await client.pull_request(key(shop, forge), 1)
+            await client.pull_request(key(shop), 1)
     assert refused.value.slug == "unreachable"
     assert "glpat" not in f"{refused.value}"
 

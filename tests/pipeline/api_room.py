@@ -37,7 +37,7 @@ class ApiRoom(Room):
     ) -> None:
         self.store, self.url, self.forge, self.project, self.client, self.settings = store, url, forge, project, client, settings
         self.folder = folder
-        self.name = f"{forge.url.removeprefix('http://')}/{project.path}".lower()
+        self.name = f"{forge.url.removeprefix('http://').removesuffix(forge.root)}/{project.path}".lower()
         ref = RepositoryRef(name=self.name, forge="gitlab", forge_id=str(project.id), remote=f"{forge.url}/{project.path}.git")
         self.id = store.write(lambda writer: ensure_repository(writer, ref)).id
         self.disk = Room(store, url, project.git.directory, name=f"local/{project.slug}")

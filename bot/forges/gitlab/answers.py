@@ -1,6 +1,6 @@
 """GitLab's API answers, as far as we read them."""
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 
 class Project(Struct):
@@ -136,12 +136,12 @@ class Hook(Struct):
 
 
 class HookEvent(Struct):
-    """One attempt in a hook's log; `request_data` as it stands there, byte by byte."""
+    """One attempt in a hook's log."""
 
     id: int
     trigger: str
     request_headers: dict[str, str]
-    request_data: Raw
+    request_data: object
     response_status: str
     response_headers: dict[str, str] = {}
     created_at: str | None = None

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from bot.dora.events import PullRequestSeen, RepositoryChanged
 from bot.dora.instants import MINUTE, Instant
+from bot.dora.repositories import WebRoots
 from bot.forges import PayloadError
 from bot.forges.client import (
     EventPage,
@@ -34,6 +35,13 @@ AT_ONCE = 20
 LARGEST_FILE = 2**20
 
 
+def web_roots(url: str) -> WebRoots:
+    """Under which path an instance lies on its host, if it does not have the host for itself."""
+    parts = urlsplit(url)
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return {host: parts.path.rstrip("/")} if parts.path.strip("/") else {}
+
+
 class GitlabClient:
     """One GitLab as one token sees it: gitlab.com or an instance of one's own, also below a path."""
 
@@ -45,7 +53,7 @@ class GitlabClient:
     ) -> None:  # fmt: skip
         self._token, self._clock = token, clock
         self.api = Api(url=url, token=token, clock=clock, timeout=timeout, deadline=deadline)
-        self.projects = Projects(self.api, root=urlsplit(url).path)
+        self.projects = Projects(self.api, web_roots=web_roots(url))
         self.history = History(self.projects)
         self.hook_room = Hooks(self.projects, base_url=base_url)
         self._scopes: tuple[Instant, frozenset[str] | None] | None = None

@@ -1,9 +1,8 @@
 """Which project is meant: by its number wherever that is known, else by its path, which renames change."""
 
-from dataclasses import replace
-
 from bot.dora.events import RepositoryRef
 from bot.dora.instants import MINUTE, Instant
+from bot.dora.repositories import WebRoots
 from bot.forges import PayloadError, fields
 from bot.forges.client import ForgeUnavailableError, RepositoryKey
 from bot.forges.gitlab import answers
@@ -18,13 +17,13 @@ NEEDS_READ = "the scope read_api and at least the role Reporter in the project"
 class Projects:
     """The projects of one GitLab, remembered for minutes."""
 
-    def __init__(self, api: Api, *, root: str) -> None:
-        self.api, self._root = api, root.strip("/")
+    def __init__(self, api: Api, *, web_roots: WebRoots) -> None:
+        self.api, self._web_roots = api, web_roots
         self._known: dict[str, tuple[Instant, answers.Project]] = {}
 
     async def find(self, repository: RepositoryKey) -> answers.Project:
         """The project behind a key. Raises NotThereError, NotAllowedError, ForgeUnavailableError."""
-        asked = repository.forge_id or self._inside(repository.path)
+        asked = repository.forge_id or repository.path
         known = self._known.get(asked)
         if known is not None and self.api.clock() - known[0] < KEPT:
             return known[1]
@@ -42,13 +41,9 @@ class Projects:
     def ref(self, project: answers.Project) -> RepositoryRef:
         """The repository as events name it. Raises ForgeUnavailableError."""
         try:
-            named = fields.repository(
-                forge="gitlab", forge_id=project.id, url=project.http_url_to_repo, default_branch=project.default_branch
+            return fields.repository(
+                forge="gitlab", forge_id=project.id, url=project.http_url_to_repo, default_branch=project.default_branch,
+                seen_at=self.api.clock(), web_roots=self._web_roots,
             )
         except PayloadError as error:
             raise ForgeUnavailableError("broken_answer", f"project {project.id}: {error.detail}") from error
-        return replace(named, seen_at=self.api.clock())
-
-    def _inside(self, path: str) -> str:
-        """The path below the instance's relative URL root."""
-        return path.removeprefix(f"{self._root}/") if self._root else path
