@@ -10,7 +10,7 @@ import pytest
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.events import RepositoryRef
-from bot.facts.catalog import load_claims, load_definition, load_definition_files, load_definitions
+from bot.facts.catalog import FROM_FOLDER, load_claims, load_definition, load_definition_files, load_definitions
 from bot.facts.repositories import RepositoryRow, ensure_repository
 from bot.forges.client import NotThereError, RepositoryKey
 from bot.pipeline import ingest, mirror
@@ -24,6 +24,9 @@ from bot.pipeline.repository_definitions import (
 )
 from bot.settings import load_settings
 from bot.store import Store
+from bot.store.migrating import FOLDER, create_database, migrate_sqlite
+from bot.store.opening import open_store
+from bot.store.sqlite_connection import connect
 from tests.pipeline.test_catalog import SERIES, deploy, take_marks
 from tests.support.gitrepo import GitRepo
 from tests.support.gitserver import git_server
@@ -181,6 +184,24 @@ async def test_without_a_mirror_the_forge_is_asked(store: Store) -> None:
     forge.file = gone  # type: ignore[method-assign]
     with pytest.raises(NotThereError):
         await ask_for_definitions(store, forge, row.id, key, tip=tip)
+
+
+def test_what_was_in_force_before_claims_were_kept_is_the_folders(tmp_path: Path) -> None:
+    old, url = tmp_path / "old", f"sqlite:///{tmp_path}/a.db"
+    old.mkdir()
+    for path in sorted(FOLDER.glob("*.sqlite.sql"))[:2]:
+        (old / path.name).write_text(path.read_text())
+    create_database(tmp_path / "a.db")
+    database = connect(tmp_path / "a.db", read_only=False)
+    migrate_sqlite(database, tmp_path / "a.db", until=0, folder=old)
+    database.execute("INSERT INTO definition VALUES ('shop', 'Shop', 'v2.2', 'web', '[]', '[]', NULL, '[]', 'a.yaml:2')")
+    database.close()
+    store = open_store(url)
+    store.migrate()
+    (claim,) = store.read(load_claims)
+    assert (claim.origin, claim.definition.place, claim.definition.team) == (FROM_FOLDER, "a.yaml:2", "web")
+    assert store.read(load_definitions) == (claim.definition,)
+    store.close()
 
 
 # Whose word counts ------------------------------------------------------------------------------------------------------
