@@ -39,7 +39,8 @@ def branched(repository: Repository) -> tuple[str, str, str]:
 
 
 def test_git_finds_nothing_wrong_and_reads_what_was_written(repository: Repository) -> None:
-    root, work, main = branched(repository)
+    root, work, _ = branched(repository)
+    main = repository.commit("main", {"src-like": "sorts before src/\n"}, message="Sort", author=ANN, at=NOON + 35)
     repository.tag("v1", root)
     named = repository.tag("v2", main, tagger=BEN, at=NOON + 40)
     merged = repository.merge("main", work, "merge", message="Merge work", by=ANN, at=NOON + 50)
@@ -48,7 +49,7 @@ def test_git_finds_nothing_wrong_and_reads_what_was_written(repository: Reposito
     assert git(repository, "log", "-1", "--format=%P|%an|%at|%cn|%ct|%s", "main") == (
         f"{main} {work}|Ann Ash|{NOON + 50}|Ann Ash|{NOON + 50}|Merge work"
     )
-    assert git(repository, "ls-tree", "-r", "--name-only", "main").split() == ["src/b.c", "src/d", "z"]
+    assert git(repository, "ls-tree", "-r", "--name-only", "main").split() == ["src-like", "src/b.c", "src/d", "z"]
     assert git(repository, "show", "main:src/b.c") == "3"
     assert set(repository.commits_between(root, merged)) == set(git(repository, "rev-list", f"{root}..main").split())
     assert git(repository, "rev-parse", "v2") == named != main
@@ -73,6 +74,15 @@ def test_each_way_to_land_has_its_own_dates(repository: Repository) -> None:
         landed("fast_forward")
     repository.force("main", root)
     assert repository.merge("main", work, "fast_forward", message="", by=ANN, at=NOON + 100) == work
+
+
+def test_a_rebase_leaves_merges_out(repository: Repository) -> None:
+    branched(repository)
+    repository.merge("work", repository.head("main"), "merge", message="Catch up", by=BEN, at=NOON + 40)
+    repository.commit("work", {"e": "1\n"}, message="Add e", author=BEN, at=NOON + 50)
+    repository.merge("main", repository.head("work"), "rebase", message="", by=ANN, at=NOON + 60)
+    subjects = git(repository, "log", "--format=%s", "main").split("\n")
+    assert subjects == ["Add e", "Add d, drop a", "Change b", "Add z", "Start"]
 
 
 def test_deltas_name_paths_against_the_first_parent(repository: Repository) -> None:
