@@ -15,7 +15,6 @@ from bot.forges.table import Origin
 from bot.standins.gitlab import GitLab, Project
 from tests.forges.gitlab_room import ANA, BOB, SHOP, asking, key, landed, standing
 
-
 FIELDS = (
     "title", "body", "labels", "state", "created_at", "merged_at", "merge_sha", "head_sha", "head_ref", "base_ref", "readiness", "reviews",
 )  # fmt: skip
