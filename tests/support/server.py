@@ -62,13 +62,14 @@ class Served:
             self.port = probe.getsockname()[1]
 
     def environment(self) -> dict[str, str]:
-        """What the server and commands beside it are told."""
+        """What the server and commands beside it are told; an empty setting is one that is not given."""
         definitions = self.folder / "definitions"
         definitions.mkdir(exist_ok=True)
-        return {
+        told = {
             **os.environ, "DATABASE_URL": self.url, "DATA_DIR": str(self.folder / "data"), "PORT": str(self.port),
             "SERVICE_DEFINITIONS": str(definitions), "GITHUB_WEBHOOK_SECRET": SECRET, "API_KEYS": API_KEY, **self.settings,
         }  # fmt: skip
+        return {name: value for name, value in told.items() if value}
 
     def spawn(self, command: str = "serve") -> subprocess.Popen[bytes]:
         """Start a process without waiting for it."""
