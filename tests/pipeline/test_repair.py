@@ -165,9 +165,10 @@ async def test_after_a_stop_longer_than_the_log_everything_is_looked_for(store: 
     forge = ForgeDouble(counts={"acme/shop": 1})
     office = Office(store, forge)
     ids = office.know([ref("acme/shop")])
-    store.write(lambda writer: writer.execute("delete_fetch", repository_id=ids["github.com/acme/shop"], ref="*", version=1))
-    await office.correspondent.wish_in_time()
-    await office.settle()
+    (shop,) = ids.values()
+    store.write(lambda writer: writer.execute("finish_sync", id=shop, began_at=START, now=START, default_branch="main"))
+    store.write(lambda writer: writer.execute("delete_fetch", repository_id=shop, ref="*", version=1))
+    await office.round()
     checked = _hook(store).checked_at
     assert checked is not None
     assert _wishes(store, office.clock()) == []
