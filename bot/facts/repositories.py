@@ -40,7 +40,7 @@ def find_repository(reader: Reader, name: RepositoryId, *, at: Instant | None = 
 
 
 def ensure_repository(writer: Writer, ref: RepositoryRef, *, local: bool = False) -> RepositoryRow:
-    """The repository's row, made if it is new. A ref without number and instant says only that there is one of that name."""
+    """The repository's row, made if it is new; what a person names has neither number nor instant, and is to be read from now on."""
     registry = Registry(writer)
     registry.read([ref], ())
     id = registry.enter(ref)
@@ -52,10 +52,13 @@ def ensure_repository(writer: Writer, ref: RepositoryRef, *, local: bool = False
             is_local=1 if local else row.is_local,
             default_branch=ref.default_branch or row.default_branch,
         )
-    states = {id: State(id, "", ACTIVE, 0, 0), **_states(writer, [id])}
-    told = _told(registry, id, ref, states[id])
+    stored = _states(writer, [id])
+    state = _told(registry, id, ref, stored.get(id, State(id, "", ACTIVE, 0, 0)))
+    if ref.seen_at is None and state.state in GONE:
+        # Who names it wants it read.
+        state = state._replace(state=ACTIVE)
     registry.write()
-    _write_states(writer, {id: told}, states)
+    _write_states(writer, {id: state}, stored)
     return registry.rows[id]
 
 
@@ -69,7 +72,7 @@ def record_repositories(
 ) -> dict[RepositoryRef, RepositoryRow]:
     """Record what events say of repositories and their names; the rows behind all refs, those of the changes included.
 
-    The history of one that may be read by a change, and never was or is back again, is wished for.
+    The history of one that is new by a change, or back again, is wished for.
     """
     registry = Registry(writer)
     told = sorted({*refs, *(change.repository for change in changes)}, key=lambda ref: (ref.name, ref.forge_id, ref.seen_at or 0))
@@ -90,9 +93,9 @@ def record_repositories(
         id = ids[change.repository]
         if change.state:
             states[id] = _newest(states[id], change)
-    active = {ids[change.repository] for change in changes if change.state == ACTIVE and states[ids[change.repository]].state not in GONE}
-    back = {id for id, one in stored.items() if one.state in GONE}
-    wanted = sorted(id for id in active if id in back or registry.rows[id].synced_from is None)
+    active = {ids[change.repository] for change in changes if change.state == ACTIVE}
+    unread = {id for id in active if id not in stored or stored[id].state in GONE}
+    wanted = sorted(id for id in unread if states[id].state not in GONE)
     registry.write()
     _write_states(writer, states, stored)
     for id in wanted:
@@ -106,7 +109,7 @@ def _absorb_twins(registry: Registry, ids: dict[RepositoryRef, int]) -> None:
         twin = registry.twin(id, ref) if ref.forge_id else None
         if twin is not None and twin.is_local and not registry.rows[id].is_local:
             registry.rows[id] = registry.rows[id]._replace(remote=twin.remote, is_local=1)
-            registry.rows[twin.id] = twin._replace(is_local=0)
+            registry.rows[twin.id] = twin._replace(remote="", is_local=0)
 
 
 def _states(reader: Reader, ids: Collection[int]) -> dict[int, State]:

@@ -1,5 +1,6 @@
 """GitHub's payloads: recorded ones, and those that its documentation describes, become these values."""
 
+from dataclasses import replace
 from urllib.parse import quote_plus, urlencode
 
 import pytest
@@ -18,6 +19,7 @@ REPOSITORY = RepositoryRef(
     forge_id="186853002",
     remote="https://github.com/Codertocat/Hello-World.git",
     default_branch="master",
+    installation_id="1",
 )
 
 
@@ -44,7 +46,7 @@ def test_every_fixture_is_understood(name: str) -> None:
 
 def test_a_push_brings_commits_without_parents_and_author_dates() -> None:
     seen = push("push__branch_update")
-    assert seen.repository == REPOSITORY
+    assert replace(seen.repository, seen_at=None) == REPOSITORY
     assert (seen.ref, seen.after) == ("refs/heads/master", SHA("b5c5f1f2ab0b6b3f8cc40d5d6f1ac9c41ae3a5d5"))
     first, merge = seen.commits
     assert first.sha == SHA("a10867b14bb761a232cd80139fbd4c0d33264240")
@@ -80,7 +82,7 @@ def test_a_cut_or_missing_list_of_files_is_unknown_not_empty() -> None:
     [
         ("push__merge_queue_deleted", "push", "merge_queue_branch"),
         ("ping__repository", "ping", "event_ping"),
-        ("ping__repository", "deployment_status", "event_deployment_status"),
+        ("ping__repository", "check_run", "event_check_run"),
         ("ping__repository", "no_such_event", "unknown_event"),
         ("pull_request__assigned", "pull_request", "action_assigned"),
         ("pull_request_review__submitted_commented", "pull_request_review", "review_neither_approved_nor_dismissed"),
@@ -97,7 +99,7 @@ def test_unheard_of_actions_and_refs_are_ignored_without_echoing_them() -> None:
 
 def test_opened_is_ready_from_its_creation() -> None:
     seen = pull_request("pull_request__opened")
-    assert seen.repository == REPOSITORY
+    assert seen.repository == replace(REPOSITORY, seen_at=seen.updated_at)
     assert (seen.updated_at, seen.rank, seen.complete) == (AT + 33 * SECOND, 0, True)
     opened = seen.pull_request
     assert (opened.number, opened.title, opened.state) == (2, "Update the README with new information.", "open")
@@ -196,11 +198,15 @@ def test_a_body_must_have_the_shape_of_its_event() -> None:
     for name, event in [
         ("pull_request__opened", "push"),
         ("push__branch_update", "pull_request"),
-        ("pull_request__opened", "pull_request_review"),
         ("pull_request_review__dismissed", "push"),
+        ("ping__repository", "deployment_status"),
+        ("ping__repository", "installation"),
     ]:
         with pytest.raises(PayloadError):
             parse_github(event, body("github", name))
+    with pytest.raises(PayloadError):
+        parse_github("pull_request_review", changed("github", "pull_request__opened", action="submitted"))
+    assert parse_github("pull_request_review", body("github", "pull_request__opened")) == Ignored(reason="unknown_action")
     with pytest.raises(PayloadError, match="review"):
         parse_github("pull_request", changed("github", "pull_request_review__dismissed", action="edited"))
 

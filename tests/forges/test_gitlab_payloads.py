@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.dora.events import ForgeEvent, Ignored, PullRequestSeen, Push, RepositoryRef
+from bot.dora.events import ForgeEvent, Ignored, PullRequestSeen, Push, RepositoryChanged, RepositoryRef
 from bot.dora.instants import SECOND, Instant
 from bot.dora.pull_requests import Review
 from bot.forges import PayloadError, fields
 from bot.forges.gitlab.payloads import parse_gitlab
+from bot.forges.table import Origin
 from tests.forges.fixtures import FIXTURES, SHA, changed
 
 HEAD = SHA("da1560886d4f094c3e6c9ef40349f7d38b5d27d7")
@@ -16,12 +17,16 @@ MERGE = SHA("b5c5f1f2ab0b6b3f8cc40d5d6f1ac9c41ae3a5d5")
 SQUASH = SHA("a10867b14bb761a232cd80139fbd4c0d33264240")
 
 
+NOW = 1_700_000_000 * SECOND
+ORIGIN = Origin(received_at=NOW, instance="https://gitlab.example.com")
+
+
 def at(hour: int, minute: int = 0) -> Instant:
     return int(datetime(2026, 10, 1, hour, minute, tzinfo=UTC).timestamp()) * SECOND
 
 
 def parse(name: str, **paths: object) -> ForgeEvent:
-    return parse_gitlab("", changed("gitlab", name, **paths))
+    return parse_gitlab("", changed("gitlab", name, **paths), origin=ORIGIN)
 
 
 def merge_request(name: str, **paths: object) -> PullRequestSeen:
@@ -38,7 +43,7 @@ def push(name: str, **paths: object) -> Push:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (FIXTURES / "gitlab").glob("*.json")))
 def test_every_fixture_is_understood(name: str) -> None:
-    assert isinstance(parse(name), Push | PullRequestSeen | Ignored)
+    assert isinstance(parse(name), Push | PullRequestSeen | RepositoryChanged | Ignored)
 
 
 def test_a_push_to_a_project_three_groups_deep() -> None:
@@ -49,6 +54,7 @@ def test_a_push_to_a_project_three_groups_deep() -> None:
         forge_id="15",
         remote="https://gitlab.example.com/acme/platform/shop/web.git",
         default_branch="main",
+        seen_at=NOW,
     )
     assert (seen.ref, seen.after) == ("refs/heads/main", HEAD)
     first, second = seen.commits
@@ -67,8 +73,8 @@ def test_tags_and_deletions() -> None:
 
 def test_instance_wide_hooks() -> None:
     assert push("system_hook__push").commits == ()
-    assert parse("system_hook__project_rename") == Ignored(reason="event_project_rename")
-    assert parse_gitlab("System Hook", b'{"event_name": "user_failed_login"}') == Ignored(reason="unknown_event")
+    assert parse_gitlab("System Hook", b'{"event_name": "user_failed_login"}') == Ignored(reason="event_user_failed_login")
+    assert parse_gitlab("System Hook", b'{"event_name": "moon_landing"}') == Ignored(reason="unknown_event")
 
 
 def test_events_without_action_are_ignored_quietly() -> None:
@@ -158,7 +164,7 @@ def test_an_edit_after_the_merge_says_nothing_of_the_merge() -> None:
     [
         ("merge_request__merge_commit", {"object_attributes__state": "opened"}, "bad_state"),
         ("merge_request__merge_commit", {"object_attributes__state": "gone"}, "bad_state"),
-        ("merge_request__merge_commit", {"object_attributes__target_project_id": 16}, "event_mismatch"),
+        ("merge_request__merge_commit", {"object_attributes": {"action": "merge"}}, "wrong_value"),
         ("merge_request__merge_commit", {"object_attributes__merge_commit_sha": "abc"}, "bad_sha"),
         ("merge_request__merge_commit", {"object_attributes__updated_at": None}, "wrong_value"),
         ("merge_request__merge_commit", {"object_attributes__iid": -1}, "bad_number"),

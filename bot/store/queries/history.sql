@@ -1,6 +1,11 @@
 -- name: due_fetches
--- The refs to fetch now, the longest waiting first.
-SELECT repository_id, ref, version, attempts FROM "fetch" WHERE run_at <= :now ORDER BY run_at, repository_id, ref
+-- The refs to fetch now, the longest waiting first; none of what is gone, or was taken from us, unless it is read in place.
+SELECT f.repository_id, f.ref, f.version, f.attempts FROM "fetch" f WHERE f.run_at <= :now AND NOT EXISTS (
+    SELECT 1 FROM forge_repository s JOIN repository r ON r.id = s.repository_id
+    LEFT JOIN installation i ON i.id = s.installation_id
+    WHERE s.repository_id = f.repository_id AND r.is_local = 0
+        AND (s.state IN ('deleted', 'removed') OR i.state IN ('suspended', 'deleted')))
+ORDER BY f.run_at, f.repository_id, f.ref
 
 -- name: next_fetch_at
 -- When the next postponed fetch is due.

@@ -52,4 +52,9 @@ SELECT id, attempts FROM inbox WHERE id IN (:keys) AND state IN ('received', 'fa
 -- name: work_due
 -- How much waits to be done now: deliveries, marks, fetches.
 SELECT (SELECT count(*) FROM inbox WHERE state IN ('received', 'failed') AND run_at <= :now)
-    + (SELECT count(*) FROM mark WHERE run_at <= :now) + (SELECT count(*) FROM fetch WHERE run_at <= :now)
+    + (SELECT count(*) FROM mark WHERE run_at <= :now)
+    + (SELECT count(*) FROM fetch f WHERE f.run_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM forge_repository s JOIN repository r ON r.id = s.repository_id
+        LEFT JOIN installation i ON i.id = s.installation_id
+        WHERE s.repository_id = f.repository_id AND r.is_local = 0
+            AND (s.state IN ('deleted', 'removed') OR i.state IN ('suspended', 'deleted'))))
