@@ -309,6 +309,21 @@ def test_api_and_webhooks_meet_in_the_same_record_in_any_order(
     assert believed(list(order)).pull_request == end.pull_request
 
 
+async def test_what_the_api_says_outlives_the_event_of_the_same_second(tmp_path: Path) -> None:
+    """Of two changes in one second the webhook of the second is lost."""
+    async with open_room(tmp_path) as room:
+        shop = room.repository()
+        room.installed(shop)
+        number = opened(room, shop)
+        room.forge.now += 60
+        shop.retitle(number, "zzz", by=ANN)
+        (first,) = webhook(room.forge.queue[-1])
+        shop.retitle(number, "last", by=ANN)
+        asked = await room.client.pull_request(room.key(shop), number)
+        for order in ([first, asked], [asked, first]):
+            assert believed(order).pull_request.title == "last"
+
+
 # Webhooks' log --------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Connecting GitHub in a browser, against a fake GitHub: the whole way, and every way it may go wrong."""
 
+import errno
 import json
 import re
 import stat
@@ -14,7 +15,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
+from yarl import URL
 
+import bot.credentials
 from bot.cli.main import main
 from bot.credentials import Credentials
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
@@ -275,11 +278,15 @@ async def test_a_code_is_good_once(sqlite: Store, tmp_path: Path, unused_tcp_por
         code = parse_qs(urlsplit(second).query)["code"][0]
         status, text, _ = await house.back(second.replace(code, "0" * 40))
         assert status == 400 and "does not know this code" in text
+        cookies = house.browser.cookie_jar.filter_cookies(URL(house.url) / "setup")
         assert (await house.back(second))[0] == 303
         kept = house.file.read_text()
         for again in (second, first):
-            assert (await house.back(again))[0] in (400, 401)
+            assert (await house.back(again))[0] == 401, "the cookie is gone"
+        async with aiohttp.ClientSession(cookies=cookies) as other, other.get(second, allow_redirects=False) as answer:
+            assert answer.status == 400 and "since this set-up began" in await answer.text()
         assert house.file.read_text() == kept
+        assert len([seen for seen in house.forge.requests if "conversions" in seen.path_qs]) == 2
 
 
 async def test_a_github_that_is_down_can_be_asked_again(sqlite: Store, tmp_path: Path, unused_tcp_port: int) -> None:
@@ -292,18 +299,21 @@ async def test_a_github_that_is_down_can_be_asked_again(sqlite: Store, tmp_path:
         assert house.file.exists()
 
 
-async def test_a_folder_that_cannot_be_written_loses_no_app(sqlite: Store, tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_a_full_disk_loses_no_app(
+    sqlite: Store, tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The code is good once: GitHub is asked only when its answer can be kept."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     async with open_house(sqlite, tmp_path, unused_tcp_port) as house:
         location = await house.to_github((await house.begin())[1])
-        key = (house.data / "setup.key").read_bytes()
-        (house.data / "setup.key").unlink()
-        house.data.rmdir()
-        house.data.write_text("a file")
-        assert (await house.back(location))[0] == 503
-        house.data.unlink()
-        house.data.mkdir()
-        (house.data / "setup.key").write_bytes(key)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(bot.credentials, "_write", full)
+            status, text, _ = await house.back(location)
+        assert status == 503 and "No space left" in text
+        assert not [seen for seen in house.forge.requests if "conversions" in seen.path_qs]
         assert (await house.back(location))[0] == 303
 
 

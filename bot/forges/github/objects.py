@@ -5,7 +5,6 @@ reviews spell their states in upper case; a draft's history is in the issue's ev
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from msgspec import Raw, Struct, field
 
@@ -13,37 +12,27 @@ from bot.dora.events import InstallationChanged, PullRequestSeen, RepositoryChan
 from bot.dora.instants import Instant
 from bot.dora.pull_requests import PullRequest, Review
 from bot.forges import PayloadError, fields
-from bot.forges.github.payloads import MERGED_RANK
+from bot.forges.github.pull_requests import MERGED_RANK
+from bot.forges.github.shapes import Repository, User, changed_at
 
 API_RANK = MERGED_RANK - 1
 """What the API says when asked outranks the events of the same second, which it was asked after; but for a merge."""
-
-
-class Account(Struct):
-    """A user or an organisation."""
-
-    login: str
 
 
 class InstallationObject(Struct):
     """An installation of the App."""
 
     id: int
-    account: Account | None = None
+    account: User | None = None
     permissions: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     updated_at: str | None = None
     suspended_at: str | None = None
 
 
-class RepositoryObject(Struct):
+class RepositoryObject(Repository, kw_only=True):
     """A repository."""
 
-    id: int
-    html_url: str
-    clone_url: str | None = None
-    default_branch: str | None = None
-    updated_at: str | None = None
     archived: bool = False
 
 
@@ -85,7 +74,7 @@ class PullRequestObject(Struct):
     updated_at: str
     title: str | None = None
     body: str | None = None
-    user: Account | None = None
+    user: User | None = None
     labels: list[Label] | None = None
     draft: bool | None = None
     merged_at: str | None = None
@@ -97,7 +86,7 @@ class ReviewObject(Struct):
 
     id: int
     state: str
-    user: Account | None = None
+    user: User | None = None
     submitted_at: str | None = None
 
 
@@ -193,9 +182,14 @@ class CheckRunPage(Struct):
 
 def repository_ref(seen: RepositoryObject, *, installation_id: str) -> RepositoryRef:
     """The repository as it is called now. Raises PayloadError."""
-    url = seen.clone_url or seen.html_url
-    found = fields.repository(forge="github", forge_id=seen.id, url=url, default_branch=seen.default_branch)
-    return replace(found, installation_id=installation_id, seen_at=fields.instant(seen.updated_at))
+    return fields.repository(
+        forge="github",
+        forge_id=seen.id,
+        url=seen.clone_url or seen.html_url,
+        default_branch=seen.default_branch,
+        seen_at=changed_at(seen),
+        installation_id=installation_id,
+    )
 
 
 def repository_changed(seen: RepositoryObject, *, installation_id: str, listed_at: Instant) -> RepositoryChanged:
