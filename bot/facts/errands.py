@@ -10,7 +10,7 @@ Rules:
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.dora.instants import DAY, Instant
+from bot.dora.instants import DAY, MINUTE, Instant
 from bot.store import Reader, Writer
 
 REPOSITORIES: Final = "repositories"
@@ -28,6 +28,9 @@ NEVER: Final = 2**62
 """When a finished errand that stays is due."""
 REFUSED: Final = "not allowed"
 """How the error of an errand or message begins for which our permissions do not suffice."""
+AGAIN: Final = MINUTE
+"""What a pull request waits before it is read once more because of what was wished meanwhile."""
+MOST_READINGS: Final = 4
 DAILY: Final = DAY
 """How often what was refused is tried again."""
 
@@ -130,9 +133,13 @@ def advance_errand(
             "complete_errand", key=errand.key, old=errand.cursor, reading=errand.reading, began_at=errand.began_at,
             done=done, never=NEVER,
         )
+    elif errand.kind == PULL_REQUEST and errand.attempts >= MOST_READINGS:
+        drop_errand(writer, errand)
     else:
         writer.execute("delete_errand", key=errand.key, reading=errand.reading)
-    writer.execute("repeat_errand", key=errand.key, reading=errand.reading, now=now)
+    # What was just read can itself be the reason to read again.
+    again, attempts = (AGAIN, errand.attempts + 1) if errand.kind == PULL_REQUEST else (0, 0)
+    writer.execute("repeat_errand", key=errand.key, reading=errand.reading, run_at=now + again, attempts=attempts)
 
 
 def postpone_errand(writer: Writer, errand: Errand, *, error: str, attempts: int, run_at: Instant) -> None:

@@ -132,6 +132,28 @@ async def test_a_wish_during_an_errand_lets_it_be_done_once_more(store: Store) -
     assert forge.asked == ["acme/shop", "acme/shop 3"] * 2
 
 
+async def test_a_pull_request_that_stays_contested_is_not_read_for_ever(store: Store) -> None:
+    forge = ForgeDouble(counts={"acme/shop": 1})
+    office = Office(store, forge)
+    ids = office.know([ref("acme/shop")])
+    wish = partial(_wish, office, kind=PULL_REQUEST, repository_id=ids["github.com/acme/shop"], subject="1", urgent=True)
+    wish()
+    record = office.correspondent.record
+
+    async def contested(*page: object) -> object:
+        wish()
+        return await record(*page)  # type: ignore[arg-type]
+
+    office.correspondent.record = contested
+    await office.settle()
+    assert len(forge.asked) == 1, "it waits a minute"
+    for _ in range(10):
+        office.clock.now += MINUTE
+        await office.settle()
+    assert 2 <= len(forge.asked) <= 5
+    assert _errands(store) == {}
+
+
 def test_of_two_wishes_the_earlier_since_counts(store: Store) -> None:
     office = Office(store, ForgeDouble())
     for since in (START - DAY, START - 3 * DAY, START - 2 * DAY):

@@ -55,7 +55,7 @@ DELETE FROM errand WHERE key = :key AND version = :reading
 
 -- name: repeat_errand
 -- All pages were recorded, but somebody wished again meanwhile.
-UPDATE errand SET cursor = '', began_at = NULL, done = 0, total = NULL, attempts = 0, run_at = :now, error = ''
+UPDATE errand SET cursor = '', began_at = NULL, done = 0, total = NULL, attempts = :attempts, run_at = :run_at, error = ''
 WHERE key = :key AND version > :reading
 
 -- name: postpone_errand
