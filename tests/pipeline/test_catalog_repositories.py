@@ -10,7 +10,16 @@ import pytest
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.events import RepositoryRef
-from bot.facts.catalog import FROM_FOLDER, load_claims, load_definition, load_definition_files, load_definitions
+from bot.facts.catalog import (
+    FROM_FOLDER,
+    Origin,
+    load_claims,
+    load_definition,
+    load_definition_files,
+    load_definitions,
+    plan_claims,
+    write_claims,
+)
 from bot.facts.repositories import RepositoryRow, ensure_repository
 from bot.forges.client import NotThereError, RepositoryKey
 from bot.pipeline import ingest, mirror
@@ -134,6 +143,11 @@ async def test_contents_that_cannot_be_had_are_a_problem_and_asked_for_again(
         monkeypatch.undo()
         await room.sync()
         assert (room.problems(), room.definition("shopist") is not None) == ([], True)
+        monkeypatch.setattr("bot.pipeline.repository_definitions.MAX_FILE", 3)
+        await room.push({ENTITY: text("cart")})
+        assert len(room.problems()) == 1
+        await room.push({ENTITY: None})
+        assert room.problems() == [], "what is gone is no problem"
         room.repo.close()
 
 
@@ -259,6 +273,27 @@ def test_the_folder_wins_then_the_least_repository(store: Store, tmp_path: Path)
     say(store, later, found(4), at=4)
     assert claims(store, "shopist") == []
     assert store.read(load_definitions) == ()
+
+
+def test_ranks_go_before_all_else(store: Store) -> None:
+    said = {rank: ServiceDefinition(service="shop", shown=f"{rank}", schema_version="v2.2") for rank in range(3)}
+    for order in permutations(said):
+        for rank in order:
+            store.write(lambda w, r=rank: write_claims(w, plan_claims(w, {Origin(rank=r): (said[r],)})))
+        assert [one.shown for one in store.read(load_definitions)] == ["0"]
+        store.write(lambda w: write_claims(w, plan_claims(w, {Origin(rank=rank): () for rank in said})))
+
+
+def test_code_that_is_claimed_in_other_ways_marks_too(store: Store) -> None:
+    deploy(store, Series(service="shopist", env="prod"))
+    row = add(store, "github.com/acme/shop")
+    say(store, row, found(1, service=text("shopist")), at=1)
+    assert take_marks(store) == {("changes", "shopist/prod")}, "a deployment from elsewhere is flagged now"
+    entity = "apiVersion: v3\nkind: service\nmetadata: {name: shopist}\n"
+    say(store, row, found(2, entity=entity), at=2)
+    assert take_marks(store) == set()
+    say(store, row, found(3, entity=entity + "datadog: {codeLocations: [{repositoryURL: 'https://github.com/acme/libs'}]}\n"), at=3)
+    assert take_marks(store) == {("changes", "shopist/prod")}
 
 
 def test_a_file_that_was_seen_earlier_changes_nothing_any_more(store: Store) -> None:

@@ -201,6 +201,11 @@ def test_hostile_texts_call_nobody(text: str) -> None:
     assert "\n" not in report.title
 
 
+def test_controls_and_directions_are_left_out() -> None:
+    assert code("\u202e@all\x00\u2066 \r\n x\u2028y\ud800") == "`@all x y`"
+    assert plain("a\u202eb\n@c") == "a b @\u2060c"
+
+
 @given(st.text())
 def test_code_holds_the_text_and_nothing_else(text: str) -> None:
     tokens = inline(code(text))
@@ -270,12 +275,14 @@ def test_a_change_that_could_be_said_is_wished_for(store: Store) -> None:
     assert (wish.key, wish.kind, wish.forge, wish.repository_id, wish.subject) == (f"report:{desk.id}:12", "report", "github", desk.id, "12")
     desk.tell(author="ann", body="More words")
     assert desk.take() == [], "nothing of this is said"
-    for change in ({"title": "Buy"}, {"labels": ("a",)}, {"base_ref": "next"}, {"head_sha": b"\xcd" * 20}):
-        desk.tell(**{"author": "ann", **change})
-        assert len(desk.take()) == 1, change
-    desk.tell(state="closed")
+    now: dict[str, object] = {}
+    for name, value in {"title": "Buy", "labels": ("a",), "base_ref": "next", "head_sha": b"\xcd" * 20}.items():
+        now[name] = value
+        desk.tell(**now)
+        assert len(desk.take()) == 1, name
+    desk.tell(**now, state="closed")
     assert desk.take() == []
-    desk.tell()
+    desk.tell(**now)
     assert len(desk.take()) == 1, "open again"
     desk.tell(state="merged", merged_at=5, merge_sha=b"m" * 20)
     assert desk.take() == []
