@@ -29,7 +29,7 @@ class GitHttp:
     """Answers git. The switches may be changed at any time.
 
     `find` knows a path (without `.git`); `access(path, user, password)` (both "" without credentials) returns 200 to
-    let somebody in, else the status to answer.
+    let somebody in, else the status to answer. It is asked about unknown paths too: some forges hide which those are.
     """
 
     find: Callable[[str], Served | None]
@@ -45,15 +45,15 @@ class GitHttp:
         return ROUTE.match(request.path) is not None
 
     async def answer(self, request: web.Request) -> web.Response:
-        """The answer to a request that `takes` took."""
+        """The answer to a request; 404 to one that `takes` did not take."""
         route = ROUTE.match(request.path)
-        user, password = _credentials(request.headers.get("Authorization", ""))
-        served = self.find(route["path"]) if route else None
-        if route is None or served is None:
-            return _refusal(404 if user or password else 401)
-        status = self.access(served.path, user, password)
-        if status != 200:
-            return _refusal(status)
+        if route is None:
+            return _refusal(404)
+        served = self.find(route["path"])
+        credentials = _credentials(request.headers.get("Authorization", ""))
+        status = self.access(served.path if served else route["path"], *credentials)
+        if status != 200 or served is None:
+            return _refusal(404 if status == 200 else status)
         if served.path != route["path"]:
             query = f"?{request.query_string}" if request.query_string else ""
             return web.Response(status=301, headers={"Location": f"/{served.path}.git/{route['service']}{query}"})
@@ -66,7 +66,8 @@ class GitHttp:
 
     def _environment(self, request: web.Request, directory: Path, service: str) -> dict[str, str]:
         settings = [("uploadpack.allowFilter", str(self.offers_filter).lower()), ("safe.directory", "*")]
-        settings += [("uploadpack.allowReachableSHA1InWant", "true")]
+        # With this git counts what only a hidden ref reaches as reachable.
+        settings += [("uploadpack.allowReachableSHA1InWant", str(not self.withheld).lower())]
         settings += [("transfer.hideRefs", prefix) for prefix in self.withheld]
         environment = {
             **git_environment(),

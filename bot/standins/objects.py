@@ -60,8 +60,8 @@ FILE = "100644"
 
 
 def git_environment() -> dict[str, str]:
-    """The environment for git, free of the caller's GIT_* variables."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | GIT_ENVIRONMENT
+    """The environment git runs in: PATH, and none of anybody's configuration."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.devnull, **GIT_ENVIRONMENT}
 
 
 class GitDirectory:

@@ -1,7 +1,6 @@
 """The GitLab stand-in over git's own protocol."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ async def forge(tmp_path: Path) -> AsyncIterator[GitLab]:
 
 async def git(*arguments: str, token: str = "", user: str = "whoever") -> tuple[int, str]:
     """(exit code, what git prints)."""
-    environment = {**git_environment(), "HOME": os.devnull}
+    environment = git_environment()
     if token:
         environment |= {
             "GIT_CONFIG_COUNT": "1",

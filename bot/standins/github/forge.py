@@ -214,4 +214,6 @@ class GitHub:
 
     def _git_access(self, path: str, user: str, password: str) -> int:
         found = self.world.named(path)
-        return 404 if found is None else self.access.git(found, user, password)
+        if found is None:
+            return 404 if user or password else 401
+        return self.access.git(found, user, password)

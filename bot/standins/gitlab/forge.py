@@ -245,7 +245,7 @@ class GitLab:
         prefix = self.root.strip("/")
         project = self.find_project(path.removeprefix(f"{prefix}/") if prefix else path)
         if project is None:
-            return 404
+            return 404 if user or password else 401
         if not user and not password:
             return 401 if project.private else 200
         token = self.tokens.get(password)
