@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from bot.demo.deliveries import Delivery, Json, iso, local_iso, stable_sha
 from bot.demo.history import Moment, Person, PullRequestSpec, ReviewSpec, seconds
-from bot.demo.organisation import ZEROS, Built
+from bot.demo.organisation import Built
+from bot.standins.repository import ZEROS
 
 API = "https://api.github.com"
 GHOST = Person(login="github", name="GitHub", number=9919)

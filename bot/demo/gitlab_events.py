@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from bot.demo.deliveries import Delivery, Json, iso, local_iso, old_gitlab
 from bot.demo.history import Moment, Person, PullRequestSpec, seconds
-from bot.demo.organisation import ZEROS, Built
+from bot.demo.organisation import Built
+from bot.standins.repository import ZEROS
 
 NEWER = 3
 """Merge requests from this number on write their instants as ISO 8601, older ones as GitLab used to."""

@@ -13,10 +13,11 @@ from pathlib import Path
 from bot.demo.folder import SECRETS, secret_file
 from bot.demo.organisation import DemoError
 from bot.demo.player import Api
-from bot.demo.server import GitServer
+from bot.standins.git_server import GitServer
 
 DEFINITIONS = Path(__file__).with_name("service_definitions")
 HOST = "127.0.0.1"
+PULL_HEADS = ("refs/pull", "refs/merge-requests")
 START = 60.0
 STOP = 25.0
 
@@ -46,7 +47,7 @@ _DECIDED = {"BASE_URL", "TLS_CERT", "TLS_KEY", "GITHUB_WEBHOOK_SECRET", "GITLAB_
 @contextlib.asynccontextmanager
 async def git_server(root: Path, *, port: int, withhold_pulls: bool) -> AsyncIterator[GitServer]:
     """A git server for as long as it is used."""
-    server = GitServer(root, withhold_pulls=withhold_pulls)
+    server = GitServer(root, withheld=PULL_HEADS if withhold_pulls else ())
     try:
         await server.start(port)
     except OSError as error:

@@ -1,6 +1,5 @@
 """Builds the sample repositories with `git fast-import`: the same base date gives the same shas, wherever and whenever."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -12,17 +11,10 @@ from pathlib import Path
 from bot.demo.history import CommitSpec, Moment, PullRequestSpec, RepositorySpec, seconds
 from bot.demo.ledger import LEDGER
 from bot.demo.shop import SHOP
+from bot.standins.repository import ZEROS, git_environment
 
 FORGE_COMMITTER = "GitHub <noreply@github.com>"
 SCRATCH = "refs/import/scratch"
-ZEROS = "0" * 40
-GIT_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",
-}
-"""Nobody's git configuration may change what the demo builds or serves."""
 
 Tree = Mapping[str, str]
 
@@ -141,11 +133,6 @@ def git(*arguments: str) -> str:
     if done.returncode:
         raise DemoError(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout.strip()
-
-
-def git_environment() -> dict[str, str]:
-    """The environment git runs in: PATH, and none of anybody's configuration."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.devnull, **GIT_ENVIRONMENT}
 
 
 def _main(directory: Path) -> str:

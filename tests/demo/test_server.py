@@ -9,24 +9,22 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.demo.organisation import Organisation, git_environment
-from bot.demo.server import GitServer
+from bot.demo.launch import git_server
+from bot.demo.organisation import Organisation
+from bot.standins.git_server import GitServer
+from bot.standins.repository import git_environment
 
 
 @pytest.fixture
 async def server(organisation: Organisation) -> AsyncIterator[GitServer]:
-    server = GitServer(organisation.root)
-    await server.start()
-    yield server
-    await server.stop()
+    async with git_server(organisation.root, port=0, withhold_pulls=False) as server:
+        yield server
 
 
 @pytest.fixture
 async def withholding(organisation: Organisation) -> AsyncIterator[GitServer]:
-    server = GitServer(organisation.root, withhold_pulls=True)
-    await server.start()
-    yield server
-    await server.stop()
+    async with git_server(organisation.root, port=0, withhold_pulls=True) as server:
+        yield server
 
 
 async def client(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

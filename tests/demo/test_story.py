@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bot.demo.deliveries import Delivery, Secrets, github_signature
-from bot.demo.organisation import ZEROS, Organisation, git
+from bot.demo.organisation import Organisation, git
 from bot.demo.story import CANARY, story
+from bot.standins.repository import ZEROS
 
 SECRETS = Secrets(github="s" * 20, gitlab="t" * 20, api_key="u" * 20)
 PULL_REQUEST_FIELDS = {
