@@ -74,6 +74,7 @@ class Correspondent:
         self.clock, self.wake = clock, wake
         self.running: dict[str, asyncio.Task[None]] = {}
         self.pacing = Pacing()
+        self.suspects = repair.Suspects()
         self.wanted = asyncio.Event()
         self.asked_at: dict[tuple[str, str], Instant] = {}
 
@@ -209,7 +210,9 @@ class Correspondent:
         async with asyncio.timeout(PATIENCE):
             if errand.kind == LOG:
                 received = partial(self.wake, "inbox")
-                await repair.read_log(self.store, client, errand, clock=self.clock, received=received)
+                await repair.read_log(
+                    self.store, client, errand, clock=self.clock, received=received, suspects=self.suspects
+                )
             else:
                 await repair.read_hooks(self.store, client, now=self.clock())
                 await self._finish(errand)

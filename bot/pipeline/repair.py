@@ -3,8 +3,9 @@
 Rules:
 - A delivery is missing if its key is not in the inbox, whatever the log says of its attempts: a redelivery that arrived, a failed
   one that waits for its next try, one that is dead (its body is here: `deliveries replay`) are no gaps.
-- One that is younger than SETTLED is on its way. The forge's clock may be an hour off: its skew is taken from deliveries that
-  arrived, and readings overlap by more than an hour.
+- One that is younger than SETTLED is on its way. The forge's clock may be an hour off, and GitLab does not say when an unanswered one
+  was sent: so the skew is taken from deliveries that arrived, readings overlap by more than an hour, and what we ourselves saw
+  missing SETTLED ago is missing, whatever its age is said to be.
 - A hook whose newest FAILING deliveries all failed is failing, however well the repair does.
 - What the log no longer tells is looked for otherwise: all refs are fetched, pull requests updated since are asked for.
 """
@@ -57,6 +58,7 @@ AT_ONCE = 4
 ASK_AGAIN_AFTER = HOUR
 MOST_ASKED = 5
 """Redeliveries asked for one delivery."""
+MOST_SUSPECTS = 10_000
 FAILING = 3
 PATIENT = 3
 """A log entry that the forge failed so often to show is asked to be sent again."""
@@ -84,16 +86,37 @@ class LogRead:
     is_last: bool
 
 
-def compare(page: LogPage, received: Mapping[str, Instant], *, since: Instant | None, now: Instant) -> LogRead:
+class Suspects:
+    """Entries that were missing when they were first looked at, and when that was by our own clock."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Instant] = {}
+
+    def saw(self, entry: LogEntry, *, now: Instant) -> bool:
+        """Whether this entry has been missing for long enough."""
+        if len(self._first) > MOST_SUSPECTS:
+            self._first.clear()
+        return self._first.setdefault(f"{entry.key} {entry.id}", now) <= now - SETTLED
+
+    def acquit(self, entry: LogEntry) -> None:
+        """It was seen to."""
+        self._first.pop(f"{entry.key} {entry.id}", None)
+
+
+def compare(
+    page: LogPage, received: Mapping[str, Instant], *, since: Instant | None, now: Instant, suspects: Suspects
+) -> LogRead:
     """Hold a page against what the inbox has: key and instant of receipt."""
     within = [entry for entry in page.entries if since is None or entry.delivered_at >= since]
     newest: dict[str, LogEntry] = {}
     for entry in within:
-        newest.setdefault(entry.key, entry)
+        if entry.key:
+            newest.setdefault(entry.key, entry)
     by_itself = [entry for entry in newest.values() if entry.succeeded and entry.key in received]
     settled_by = now + _skew(by_itself, received) - SETTLED
+    absent = [entry for entry in newest.values() if entry.key not in received]
     return LogRead(
-        missing=tuple(one for one in newest.values() if one.key not in received and one.delivered_at < settled_by),
+        missing=tuple(one for one in absent if suspects.saw(one, now=now) or one.delivered_at < settled_by),
         arrived_at=max((entry.delivered_at for entry in by_itself), default=None),
         is_last=len(within) < len(page.entries) or not page.cursor,
     )
@@ -145,7 +168,13 @@ def _wish_for_logs(writer: Writer, forge: str, seen: Sequence[HookSeen], *, now:
 
 
 async def read_log(
-    store: Store, client: ForgeClient, errand: Errand, *, clock: Callable[[], Instant], received: Callable[[], None]
+    store: Store,
+    client: ForgeClient,
+    errand: Errand,
+    *,
+    clock: Callable[[], Instant],
+    received: Callable[[], None],
+    suspects: Suspects,
 ) -> None:
     """Read one page of a hook's log and repair what it shows; `received` is called when the inbox got something.
 
@@ -164,8 +193,10 @@ async def read_log(
         return
     keys = [entry.key for entry in page.entries]
     known = await store.read_async(lambda reader: _received(reader, errand.forge, keys))
-    read = compare(page, known, since=errand.since, now=clock())
+    read = compare(page, known, since=errand.since, now=clock(), suspects=suspects)
     await _Repair(store, client, hook, clock, received, impatient=errand.attempts >= PATIENT).repair(read, tuple(known))
+    for entry in read.missing:
+        suspects.acquit(entry)
     if read.is_last and hook.checked_at is not None and hook.checked_at < clock() - WINDOWS[errand.forge]:
         # The log does not reach back to when we last looked.
         await reconcile(store, hook, now=clock())

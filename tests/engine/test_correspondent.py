@@ -386,6 +386,18 @@ async def test_two_workers_do_not_do_the_same(store: Store) -> None:
     assert first.recorded and second.recorded
 
 
+def test_whoever_was_served_lets_the_others_go_first() -> None:
+    pacing = Pacing()
+    first, second = (Turn(key=f"a{n}", forge="github", owner="acme", urgent=False) for n in range(2))
+    other = Turn(key="b", forge="github", owner="beta", urgent=False)
+    live = Turn(key="c", forge="github", owner="acme", urgent=True)
+    assert pacing.in_order([first, second, other]) == [first, other, second]
+    assert pacing.start(first, now=START)
+    assert pacing.in_order([second, other, live]) == [live, other, second]
+    pacing.end(first)
+    assert pacing.in_order([second, other]) == [other, second]
+
+
 def test_a_turn_is_given_back_however_it_ended() -> None:
     pacing = Pacing()
     turn = Turn(key="a", forge="github", owner="acme", urgent=False)

@@ -13,7 +13,7 @@ from bot.facts.hooks import Hook, load_hooks
 from bot.forges.client import ForgeUnavailableError, HookSeen, LogPage, NotAllowedError, NotThereError
 from bot.pipeline import mirror
 from bot.pipeline.intake import due_deliveries
-from bot.pipeline.repair import compare
+from bot.pipeline.repair import Suspects, compare
 from bot.store import Receipt, Store
 from tests.engine.forge_double import START, ForgeDouble, Office, entry, ref
 
@@ -237,8 +237,18 @@ async def test_a_hook_whose_deliveries_all_fail_is_failing_until_one_arrives(sto
 
 def test_a_page_held_against_the_inbox() -> None:
     page = LogPage(entries=(entry("new", age=MINUTE // 2), entry("lost"), entry("known"), entry("old", age=DAY)), cursor="x")
-    read = compare(page, {"known": START}, since=START - HOUR, now=START)
+    suspects = Suspects()
+    read = compare(page, {"known": START}, since=START - HOUR, now=START, suspects=suspects)
     assert [one.key for one in read.missing] == ["lost"]
     assert read.is_last, "it reached what was read before"
     assert read.arrived_at is None, "known, but not by itself: the log says that it failed"
-    assert not compare(page, {}, since=None, now=START).is_last
+    assert not compare(page, {}, since=None, now=START, suspects=suspects).is_last
+
+
+def test_an_attempt_that_is_always_said_to_be_new_is_settled_by_our_own_clock() -> None:
+    suspects = Suspects()
+    for minute, expected in ((0, []), (0.5, []), (10, ["never"])):
+        now = START + int(minute * MINUTE)
+        page = LogPage(entries=(entry("never", age=0, now=now), entry("", age=HOUR, now=now)), cursor="")
+        read = compare(page, {}, since=START - HOUR, now=now, suspects=suspects)
+        assert [one.key for one in read.missing] == expected
