@@ -8,6 +8,7 @@ import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -138,22 +139,26 @@ def patterns_of(
     repository: RepositoryId,
     branches: Collection[str] = (),
     tags: Collection[str] = (),
+    names: Collection[RepositoryId] = (),
     web_roots: WebRoots = NO_ROOTS,
 ) -> Patterns:
-    """The patterns of `service` in `repository` (semantics §7); refs are known names without `refs/heads/`, `refs/tags/`."""
+    """The patterns of `service` in `repository` (semantics §7); refs are known names without `refs/heads/`, `refs/tags/`.
+
+    `names` are old ones that mean the repository still.
+    """
     if definition is None:
         return Patterns(patterns=(EVERYTHING,), origin="no definition")
     if definition.source_patterns is not None:
         given = tuple(normalised(pattern) for pattern in definition.source_patterns)
         told = tuple(filter(None, map(pattern_warning, definition.source_patterns)))
         return Patterns(patterns=given, origin=_at("source_patterns", definition), warnings=told)
-    return _from_links(definition, service, repository, branches, tags, web_roots)
+    return _from_links(definition, service, {repository, *names}, branches, tags, web_roots)
 
 
 def _from_links(
     definition: ServiceDefinition,
     service: str,
-    repository: RepositoryId,
+    names: AbstractSet[RepositoryId],
     branches: Collection[str],
     tags: Collection[str],
     web_roots: WebRoots,
@@ -164,7 +169,7 @@ def _from_links(
     for link in named:
         try:
             source = parse_source_link(link.url, web_roots=web_roots)
-            if source.repository != repository:
+            if source.repository not in names:
                 continue
             pattern, warning = link_pattern(source, branches=branches, tags=tags)
             wrong = check_pattern(pattern)
@@ -182,25 +187,27 @@ def _from_links(
     if too_many:
         told.append(too_many)
         patterns = {}
-    located = _from_code_locations(definition, repository, web_roots)
+    located = _from_code_locations(definition, names, web_roots)
     if located and patterns.keys() <= {EVERYTHING}:
         # A link to the whole repository says where it is, not which part is meant.
         return Patterns(patterns=located, origin=_at("codeLocations", definition), warnings=tuple(told))
     if patterns:
         origin = _at("link " + ", ".join(dict.fromkeys(patterns.values())), definition)
         return Patterns(patterns=tuple(patterns), origin=origin, warnings=tuple(told))
-    if _means_its_own(definition) and definition.repository == repository:
+    if _means_its_own(definition) and definition.repository in names:
         return Patterns(patterns=(EVERYTHING,), origin=_at("the repository that holds the definition", definition))
     elsewhere = bool(named or definition.code_locations or definition.repository)
     origin = _at("no link into this repository" if elsewhere else "no source_patterns and no source link", definition)
     return Patterns(patterns=(EVERYTHING,), origin=origin, warnings=tuple(told), flag=NOT_LINKED if elsewhere else "")
 
 
-def _from_code_locations(definition: ServiceDefinition, repository: RepositoryId, web_roots: WebRoots) -> tuple[str, ...]:
+def _from_code_locations(
+    definition: ServiceDefinition, names: AbstractSet[RepositoryId], web_roots: WebRoots
+) -> tuple[str, ...]:
     found: list[str] = []
     for location in definition.code_locations:
         with suppress(RepositoryUrlError):  # `validate` and the definitions page say so
-            if repository_id(location.url, web_roots=web_roots) == repository:
+            if repository_id(location.url, web_roots=web_roots) in names:
                 found += map(normalised, location.paths or (EVERYTHING,))
     return tuple(dict.fromkeys(found))
 

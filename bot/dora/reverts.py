@@ -4,7 +4,7 @@ Rules: a link is followed by commit, number, branch, title, in the order of the 
 commits of the chain, and only where one of them is not known the titles that git and the forges give.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,8 @@ class Origins(Protocol):
     """What is known of one repository, asked for what a text points to."""
 
     @property
-    def repository(self) -> str:
-        """The RepositoryId's text."""
+    def names(self) -> Collection[str]:
+        """The RepositoryIds that it ever had: a text keeps the name of its day."""
         ...
 
     def resolve_sha(self, prefix: str) -> Sha | None:
@@ -149,8 +149,8 @@ def _by_number(hit: Hit, subject: Subject, origins: Origins) -> Original | None:
         return None
     named = _NAMED.search(hit.before)
     if named is not None:
-        name, own = named.group(1).lower(), origins.repository
-        if name not in _SHORT and own != name and not own.endswith(f"/{name}"):
+        name = named.group(1).lower()
+        if name not in _SHORT and not any(own == name or own.endswith(f"/{name}") for own in origins.names):
             return None
     return Original(number=int(hit.value))
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from bot.dora.commits import Sha
 from bot.dora.events import NewDeployment
 from bot.dora.instants import Instant
-from bot.dora.paths import linked_repositories
 from bot.facts.catalog import load_definitions
 from bot.facts.deployments import record_deployment
-from bot.facts.repositories import RepositoryRow
+from bot.facts.names import links_to, load_naming, load_web_roots
+from bot.facts.repositories import RepositoryRow, find_repository
 from bot.store import Reader, Store, Writer
 
 SLICE = 100
@@ -48,7 +48,7 @@ def from_tags(
 ) -> Generator[None, None, dict[str, object]]:
     """A deployment of each service for each tag that matches the glob; known ones are left alone. Raises BackfillError."""
     row = store.read(lambda reader: _repository(reader, repository))
-    services = [service] if service else store.read(lambda reader: _services(reader, row.name))
+    services = [service] if service else store.read(lambda reader: _services(reader, row))
     found = store.read(lambda reader: reader.fetch("dated_tags", _Tag, repository_id=row.id))
     matching = [tag for tag in found if fnmatchcase(tag.name.removeprefix("refs/tags/"), tags)]
     if not matching:
@@ -73,7 +73,8 @@ def from_tags(
 def _repository(reader: Reader, name: str | None) -> RepositoryRow:
     rows = reader.fetch("all_repositories", RepositoryRow)
     if name is not None:
-        rows = [row for row in rows if row.name == name.strip().lower()] or [row for row in rows if row.name.endswith(name)]
+        meant = find_repository(reader, name.strip().lower())
+        rows = [meant] if meant is not None else [row for row in rows if row.name.endswith(name)]
     if len(rows) == 1:
         return rows[0]
     known = ", ".join(row.name for row in rows)
@@ -82,10 +83,11 @@ def _repository(reader: Reader, name: str | None) -> RepositoryRow:
     raise BackfillError(f"several repositories are synced; name one with --repo: {known}")
 
 
-def _services(reader: Reader, repository: str) -> list[str]:
-    named = [one.shown for one in load_definitions(reader) if repository in linked_repositories(one)]
+def _services(reader: Reader, repository: RepositoryRow) -> list[str]:
+    naming, roots = load_naming(reader, repository), load_web_roots(reader)
+    named = [one.shown for one in load_definitions(reader) if links_to(one, naming, roots)]
     if not named:
-        raise BackfillError(f"no service definition names {repository}; name the service with --service")
+        raise BackfillError(f"no service definition names {repository.name}; name the service with --service")
     return sorted(named)
 
 

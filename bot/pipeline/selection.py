@@ -41,7 +41,7 @@ def measure_selection(reader: Reader, sources: Sources, service: str, repository
     row = find_repository(reader, repository)
     if row is None:
         return None
-    view = sources.view(reader, service, repository).view
+    view = sources.view(reader, service, row).view
     history, paths = view.history, view.history.sorted_paths
     return Selected(
         files=len(view.matcher.matching(paths)), all_files=len(paths.ids), commits=len(history.touching(view.matcher)),
@@ -57,7 +57,7 @@ def judge_range(reader: Reader, sources: Sources, service: str, repository: str,
     since, dots, head = revisions.partition("..")
     if not dots or not since or not head:
         raise SelectionError(f"{revisions!r} is no range; write A..B")
-    view = sources.view(reader, service, repository).view
+    view = sources.view(reader, service, row).view
     history = view.history
     start, end = (_resolve(reader, row.id, history, name) for name in (since, head))
     commits = history.graph.between([start], end)

@@ -1,6 +1,6 @@
 """Stories of deployments, pull requests and reverts for the tests of remediation, told in a few words each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.dora.commits import Sha
@@ -36,7 +36,7 @@ def sha(name: str) -> Sha:
 class Known:
     """One repository as the rules may ask it, in memory."""
 
-    repository: str = SHOP
+    names: Collection[str] = (SHOP,)
     messages: dict[Sha, str] = field(default_factory=dict)
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     pull_messages: dict[int, tuple[str, ...]] = field(default_factory=dict)

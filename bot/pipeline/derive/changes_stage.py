@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,7 +14,9 @@ from bot.dora.instants import Duration, Instant
 from bot.dora.lead_time import ChangeLeadTime, commit_instant, lead_time
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import Dropped
+from bot.facts.names import meanings_at
 from bot.facts.pull_requests import load_pull_requests
+from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.difference import CHANGE, CHANGE_SET, Edit, difference
 from bot.pipeline.derive.sources import SeriesRepository, Sources
 from bot.store import Reader, Row, Value
@@ -46,16 +48,39 @@ class SeriesFacts:
 def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts:
     """The facts of one series."""
     rows = reader.fetch("series_deployments", _DeploymentRow, service=series.service, env=series.env)
-    deployments = [_deployment(series, row) for row in rows]
-    names = sorted({row.repository for row in rows if row.repository})
-    repositories = {name: sources.view(reader, series.service, name) for name in names}
+    found = meanings_at(reader, {(row.repository, row.finished_at) for row in rows if row.repository})
+    deployments = [_deployment(series, row, found.get((row.repository, row.finished_at))) for row in rows]
+    # Whatever a deployment's sender called it, all names of one repository are one here.
+    known = {row.name: row for row in found.values()}
+    names = sorted({one.repository for one in deployments if one.repository})
+    repositories = {
+        name: _with_test_merges(reader, sources.view(reader, series.service, known.get(name)), deployments, name)
+        for name in names
+    }
     ordered = series_order(deployments, {name: repository.view for name, repository in repositories.items()})
     return SeriesFacts(series=series, deployments=tuple(ordered), repositories=repositories)
 
 
-def _deployment(series: Series, row: _DeploymentRow) -> Deployment:
+def _with_test_merges(
+    reader: Reader, seen: SeriesRepository, deployments: Sequence[Deployment], name: str
+) -> SeriesRepository:
+    """What the forge merged to try a pull request out and somebody deployed stands for the pull request's head."""
+    graph = seen.view.history.graph
+    shas = {one.commit_sha for one in deployments if one.repository == name and one.commit_sha is not None}
+    unknown = sorted(sha for sha in shas if graph.index(sha) is None)
+    if seen.row is None or not unknown:
+        return seen
+    heads = dict(reader.fetch_in("test_merges", _head, unknown, repository_id=seen.row.id))
+    return seen._replace(view=replace(seen.view, aliases=heads)) if heads else seen
+
+
+def _head(sha: Sha, head_sha: Sha, *_: object) -> tuple[Sha, Sha]:
+    return bytes(sha), bytes(head_sha)
+
+
+def _deployment(series: Series, row: _DeploymentRow, repository: RepositoryRow | None) -> Deployment:
     return Deployment(
-        id=row.id, series=series, version=row.version, repository=row.repository,
+        id=row.id, series=series, version=row.version, repository=row.repository if repository is None else repository.name,
         commit_sha=None if row.commit_sha is None else bytes(row.commit_sha), started_at=row.started_at,
         finished_at=row.finished_at, source=row.source, received_at=row.received_at,
     )

@@ -1,11 +1,13 @@
 """What a revert may point to, looked up in the store and the history in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from bot.dora.commits import Sha
 from bot.dora.history import History
 from bot.dora.pull_requests import PullRequest
+from bot.facts.names import load_naming
 from bot.facts.pull_requests import find_pull_request, load_pull_requests
 from bot.facts.repositories import RepositoryRow
 from bot.store import Reader
@@ -40,10 +42,10 @@ class StoredOrigins:
         self._messages: dict[Sha, str | None] = {}
         self._pull_requests: dict[int, PullRequest | None] = {}
 
-    @property
-    def repository(self) -> str:
-        """The RepositoryId's text."""
-        return self._row.name if self._row is not None else ""
+    @cached_property
+    def names(self) -> Collection[str]:
+        """The RepositoryIds that it ever had."""
+        return load_naming(self._reader, self._row).ever if self._row is not None else ()
 
     @property
     def _id(self) -> int:

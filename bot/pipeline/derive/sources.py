@@ -10,7 +10,8 @@ from bot.dora.introductions import IntroducedRow, Introductions, Role
 from bot.dora.paths import PathMatcher, Patterns, patterns_of
 from bot.dora.rules import CompiledRules, RuleSet, compile_rules
 from bot.facts.catalog import load_definition, load_rules
-from bot.facts.repositories import RepositoryRow, find_repository
+from bot.facts.names import load_naming, load_web_roots
+from bot.facts.repositories import RepositoryRow
 from bot.pipeline.history import HistoryCache
 from bot.store import Reader
 
@@ -67,12 +68,21 @@ class Sources:
         definition = load_definition(reader, service)
         branches: list[str] = []
         tags: list[str] = []
-        if definition is not None and definition.links and definition.source_patterns is None:
+        linked = definition is not None and definition.source_patterns is None
+        if definition is not None and definition.links and linked:
             # Refs tell where a link's ref ends and its path begins.
             names = reader.fetch("refs_of_repository", str, repository_id=repository.id)
             branches = [name.removeprefix("refs/heads/") for name in names if name.startswith("refs/heads/")]
             tags = [name.removeprefix("refs/tags/") for name in names if name.startswith("refs/tags/")]
-        return patterns_of(definition, service=service, repository=repository.name, branches=branches, tags=tags)
+        return patterns_of(
+            definition,
+            service=service,
+            repository=repository.name,
+            branches=branches,
+            tags=tags,
+            names=load_naming(reader, repository).now if linked else (),
+            web_roots=load_web_roots(reader),
+        )
 
     def matcher(self, patterns: tuple[str, ...]) -> PathMatcher:
         """The patterns, compiled."""
@@ -82,9 +92,8 @@ class Sources:
             _remember(self._matchers, patterns, known, REMEMBERED * 8)
         return known
 
-    def view(self, reader: Reader, service: str, name: str) -> "SeriesRepository":
-        """What a service's series sees of the repository of that name; an unknown one has no history."""
-        row = find_repository(reader, name)
+    def view(self, reader: Reader, service: str, row: RepositoryRow | None) -> "SeriesRepository":
+        """What a service's series sees of a repository; an unknown one has no history."""
         if row is None:
             return SeriesRepository(None, _nothing_claimed(), RepositoryView(history=History(), matcher=self.matcher(("**",))))
         patterns = self.patterns(reader, service, row)

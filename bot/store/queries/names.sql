@@ -40,3 +40,10 @@ UPDATE repository SET name = :name WHERE id = :id
 -- name: series_named
 -- The series that were ever deployed from a repository of one of these names, with their first deployment from there.
 SELECT service, env, min(finished_at) FROM deployment WHERE repository IN (:keys) GROUP BY service, env
+
+-- name: names_that_moved
+-- The names that some repository bears or bore without being called so now, with all who ever bore them.
+SELECT n.name, n.from_at, n.repository_id, n.told,
+    r.id, r.name, r.forge, r.forge_id, r.remote, r.is_local, r.default_branch, r.synced_from, r.synced_at
+FROM repository_name n JOIN repository r ON r.id = n.repository_id
+WHERE n.name IN (SELECT m.name FROM repository_name m JOIN repository o ON o.id = m.repository_id WHERE o.name <> m.name)
