@@ -94,8 +94,9 @@ async def test_a_page_that_was_not_recorded_is_asked_for_again_and_no_other(stor
     assert forge.asked == ["acme/shop", "acme/shop 3", "acme/shop 5", "acme/shop 5", "acme/shop 7"]
 
 
-async def test_a_page_recorded_twice_counts_once(store: Store) -> None:
-    forge = ForgeDouble(counts={"acme/shop": 3})
+@pytest.mark.parametrize("count", [1, 3], ids=["only page", "two pages"])
+async def test_a_page_recorded_twice_counts_once(store: Store, count: int) -> None:
+    forge = ForgeDouble(counts={"acme/shop": count})
     office = Office(store, forge)
     ids = office.know([ref("acme/shop")])
     key = _wish(office, kind=PULL_REQUESTS, repository_id=ids["github.com/acme/shop"])
@@ -107,7 +108,7 @@ async def test_a_page_recorded_twice_counts_once(store: Store) -> None:
 
     office.correspondent.record = twice
     await office.settle()
-    assert (_errands(store)[key].done, _errands(store)[key].total) == (3, 3)
+    assert (_errands(store)[key].done, _errands(store)[key].total) == (count, count)
 
 
 async def test_a_wish_during_an_errand_lets_it_be_done_once_more(store: Store) -> None:
