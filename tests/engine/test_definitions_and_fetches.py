@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.standins.faults import Fault, Status
+from bot.standins.git_server import GitServer
 from tests.support.gitrepo import GitRepo
-from tests.support.gitserver import GitServer, git_server_thread
+from tests.support.gitserver import git_server_thread
 from tests.support.server import Served, push_body, served, until
 
 URL = "https://github.com/acme/shop"
@@ -106,7 +108,7 @@ def test_an_edited_definition_changes_the_numbers(server: Served, repo: GitRepo,
 def test_a_repository_that_cannot_be_fetched_is_seen_and_recovers(server: Served, repo: GitRepo, git: GitServer) -> None:
     tip = repo.commit("Begin")
     repo.close()
-    git.status = 503
+    git.faults.append(Fault(match="", kind=Status(status=503)))
     asked = time.time()
     assert server.deliver("push", push_body(tip)).status == 202
     failing = until(lambda: (found := _repository(server)).get("state") == "failing" and found, seconds=20)
@@ -116,7 +118,7 @@ def test_a_repository_that_cannot_be_fetched_is_seen_and_recovers(server: Served
     assert str(failing["retry_at"]) > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(asked + 25))
     assert server.ready() == 200
 
-    git.status = 0
+    git.faults.clear()
     # The next event asks again at once; without one the next try comes by itself.
     assert server.deliver("push", push_body(tip, ref="refs/heads/main")).status == 202
     synced = until(lambda: (found := _repository(server)).get("state") == "synced" and found, seconds=20)

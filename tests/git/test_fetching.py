@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot import git
+from bot.standins.faults import Delay, Fault, Status
 from tests.git.asking import children_running_in, entries, heads, snapshot
 from tests.support.gitrepo import GitRepo, git_bytes
 from tests.support.gitrepo import git as run_git
@@ -48,14 +49,14 @@ async def test_a_narrow_fetch_brings_what_it_names(repo: GitRepo, mirror: Path, 
     async with git_server(tmp_path / "served") as server:
         remote = git.Remote(url=f"{server.url}/grp/sub/repo.git")
         assert await git.fetch_refs(mirror, remote, ["refs/heads/main"]) == git.Fetched()
-        assert server.packs == 2, "one to list, one to fetch"
+        assert server.git.packs == 2, "one to list, one to fetch"
         assert heads(mirror) == {"refs/heads/main": first}
 
         found = await git.fetch_refs(mirror, remote, ["refs/pull/12/head", "refs/pull/13/head", "refs/merge-requests/3/head"])
         assert found.missing == ("refs/pull/13/head",)
         assert heads(mirror).keys() == {"refs/heads/main", "refs/pull/12/head", "refs/merge-requests/3/head"}
 
-        server.hidden = ["refs/pull"]
+        server.git.withheld = ("refs/pull",)
         repo.delete("main")
         found = await git.fetch_refs(mirror, remote, ["refs/heads/main", "refs/pull/12/head"])
         assert set(found.missing) == {"refs/heads/main", "refs/pull/12/head"}
@@ -96,7 +97,7 @@ async def test_a_server_that_cannot_filter_sends_everything(repo: GitRepo, mirro
     repo.commit("a", files=["a"])
     repo.close()
     async with git_server(tmp_path / "served") as server:
-        server.offers_filter = False
+        server.git.offers_filter = False
         found = await git.fetch_all(mirror, git.Remote(url=f"{server.url}/grp/sub/repo.git"))
 
     assert found == git.Fetched(filtered=False)
@@ -107,7 +108,7 @@ async def test_a_pack_above_the_cap_is_refused(repo: GitRepo, mirror: Path, tmp_
     repo.commit("big", files={"noise": os.urandom(300_000)})
     repo.close()
     async with git_server(tmp_path / "served") as server:
-        server.offers_filter = False
+        server.git.offers_filter = False
         with pytest.raises(git.TooLargeError):
             await git.fetch_all(mirror, git.Remote(url=f"{server.url}/grp/sub/repo.git", max_pack=100_000))
 
@@ -116,27 +117,29 @@ async def test_a_pack_above_the_cap_is_refused(repo: GitRepo, mirror: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("switch", "error"),
+    ("faults", "token", "error"),
     [
-        ({"status": 500}, git.RemoteError), ({"status": 503}, git.RemoteError), ({"status": 404}, git.RemoteNotFoundError),
-        ({"status": 401}, git.RemoteRefusedError), ({"status": 403}, git.RemoteRefusedError),
-        ({"token": "sesame-open"}, git.RemoteRefusedError),
+        *(([Fault(match="", kind=Status(status=status))], "", error) for status, error in (
+            (500, git.RemoteError), (503, git.RemoteError), (404, git.RemoteNotFoundError), (401, git.RemoteRefusedError),
+            (403, git.RemoteRefusedError),
+        )),
+        ([], "sesame-open", git.RemoteRefusedError),
     ],
 )  # fmt: skip
 async def test_failures_have_names(
-    repo: GitRepo, mirror: Path, tmp_path: Path, switch: dict[str, object], error: type[git.GitError]
+    repo: GitRepo, mirror: Path, tmp_path: Path, faults: list[Fault], token: str, error: type[git.GitError]
 ) -> None:
     repo.commit("a")
     repo.close()
     async with git_server(tmp_path / "served") as server:
         remote = git.Remote(url=f"{server.url}/grp/sub/repo.git")
-        for name, value in switch.items():
-            setattr(server, name, value)
+        server.faults.extend(faults)
+        server.token = token
         with pytest.raises(error) as caught:
             await git.fetch_all(mirror, remote)
         assert type(caught.value) is error
-        for name in switch:
-            setattr(server, name, type(switch[name])())
+        server.faults.clear()
+        server.token = ""
         await git.fetch_all(mirror, remote)
     assert len(heads(mirror)) == 1
 
@@ -151,7 +154,7 @@ async def test_a_slow_server_is_left_and_nothing_runs_on(repo: GitRepo, mirror: 
     repo.commit("a")
     repo.close()
     async with git_server(tmp_path / "served") as server:
-        server.delay = 30
+        server.faults.append(Fault(match="", kind=Delay(seconds=30)))
         with pytest.raises(git.GitTimeoutError):
             await git.fetch_all(mirror, git.Remote(url=f"{server.url}/grp/sub/repo.git", timeout=0.3))
         assert not children_running_in(mirror)

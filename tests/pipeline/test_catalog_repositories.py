@@ -93,9 +93,9 @@ async def test_a_push_brings_definitions_into_force_and_takes_them_back(store: S
         assert [one.service for one in store.read(load_definitions)] == ["jobs", "shopist"]
         assert take_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
 
-        packs = server.packs
+        packs = server.git.packs
         assert (await room.push({"x": "2"})).definitions is None, "nothing was said of definitions"
-        assert server.packs == packs + 2, "one to list, one to fetch"
+        assert server.git.packs == packs + 2, "one to list, one to fetch"
 
         await room.push({SERVICE: text("Shopist", "lib/**", team="web")}, branch="topic")
         assert room.definition("shopist") == found, "only the default branch counts"

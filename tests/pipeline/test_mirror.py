@@ -14,10 +14,12 @@ from bot.facts.fetches import want_fetch
 from bot.facts.repositories import RepositoryRow, ensure_repository
 from bot.pipeline import mirror
 from bot.settings import Settings, load_settings
+from bot.standins.faults import Fault, Status
+from bot.standins.git_server import GitServer
 from bot.store import Store
 from tests.support.gitrepo import GitRepo
 from tests.support.gitrepo import git as run_git
-from tests.support.gitserver import GitServer, git_server
+from tests.support.gitserver import git_server
 
 NAME = "gitlab.example.com/grp/sub/repo"
 
@@ -248,7 +250,7 @@ async def test_a_failure_is_seen_and_tried_again_ever_later(store: Store, tmp_pa
     async with git_server(tmp_path / "served") as server:
         room = Fetching(store, tmp_path, server)
         room.wish("*")
-        server.status = 500
+        server.faults.append(Fault(match="", kind=Status(status=500)))
         now, pauses = 10**6, []
         for attempt in range(1, 11):
             (wish,) = room.due(now)
@@ -268,7 +270,7 @@ async def test_a_failure_is_seen_and_tried_again_ever_later(store: Store, tmp_pa
 
         room.wish("*")
         assert room.due(now), "a new wish is due at once"
-        server.status = 0
+        server.faults.clear()
         assert (await room.fetch("*")).full
 
 
