@@ -33,11 +33,6 @@ def marker(folder: bytes) -> bytes:
     return folder + b"/" + MARKER
 
 
-def is_marker(path: bytes) -> bool:
-    """Whether a path stands for a folder's log."""
-    return path.endswith(b"/" + MARKER)
-
-
 def load_claimed(reader: Reader, repository: RepositoryRow) -> Claimed:
     """What the definitions in force claim of a repository; services that want all of it need no paths."""
     sources = Sources(HistoryCache())

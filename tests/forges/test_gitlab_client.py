@@ -88,6 +88,16 @@ async def test_an_approval_that_fell_to_a_push_ends_there(forge: GitLab) -> None
     assert [(review.approved, review.dismissed_at) for review in told.reviews] == [(True, None), (False, fell)]
 
 
+async def test_nobody_approves_what_is_their_own(forge: GitLab) -> None:
+    shop = forge.create_repository(SHOP)
+    shop.commit("main", {"a": "1"}, message="Begin", author=ANA)
+    shop.commit("topic", {"a": "2"}, message="Go on", author=ANA)
+    number = shop.open("topic", "main", title="Go on", author=ANA)
+    shop.approve(number, by=ANA)
+    async with asking(forge) as client:
+        assert (await client.pull_request(key(shop), number)).pull_request.reviews == ()
+
+
 async def test_pages_lead_from_the_newest_to_the_oldest(forge: GitLab) -> None:
     shop = forge.create_repository(SHOP)
     shop.commit("main", {"a": "1"}, message="Begin", author=ANA)

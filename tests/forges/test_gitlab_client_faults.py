@@ -10,7 +10,7 @@ import pytest
 
 from bot.dora.instants import HOUR, MINUTE, SECOND
 from bot.forges.client import ForgeUnavailableError, NotAllowedError
-from bot.forges.gitlab import transport
+from bot.forges.gitlab import answers, transport
 from bot.standins.faults import Delay, Dribble, Fault, LyingLink, Redirect, Status, Truncate
 from bot.standins.gitlab import GitLab
 from tests.forges.gitlab_room import asking, key, landed, longest_lag, other_host, standing
@@ -42,6 +42,17 @@ async def test_a_link_to_another_host_is_not_believed(forge: GitLab) -> None:
         second = await client.repositories(cursor=first.cursor)
     assert (len(first.events), len(second.events)) == (100, 1)
     assert came == []
+
+
+async def test_a_link_names_a_page_and_nothing_else(forge: GitLab) -> None:
+    link = '<https://evil.example.com/api/v4/users?id_after=7&membership=false&sudo=root>; rel="next"'
+    async with asking(forge) as client:
+        forge.faults.append(Fault(match="GET .*/projects", kind=Status(status=200, headers={"Link": link}, body="[]"), times=1))
+        await client.api.all("/projects", answers.Project, {"membership": True, "pagination": "keyset", "order_by": "id"})
+    asked = forge.requests[-1].path_qs
+    assert "id_after=7" in asked
+    assert "membership=true" in asked
+    assert "sudo" not in asked
 
 
 async def test_a_wrong_external_url_leads_nowhere_else(forge: GitLab) -> None:

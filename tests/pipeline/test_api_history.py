@@ -170,7 +170,7 @@ async def test_a_line_without_merges_needs_no_diffs(forge: GitLab, shop: Project
 
 async def test_new_folders_are_asked_for(forge: GitLab, shop: Project, room: ApiRoom) -> None:
     tips = [
-        shop.commit("main", {f"apps/{'cart' if at % 3 else 'pay'}/{at}": "1"}, message=f"Change {at}", author=ANA)
+        shop.commit("main", {f"apps/{'cart' if at % 3 else 'pay'}/{at}": "1", f"apps/cart/{at % 5}": f"{at}"}, message=f"Change {at}", author=ANA)
         for at in range(20)
     ]
     room.define(cart=["apps/cart/**"])
