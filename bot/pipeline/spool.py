@@ -1,7 +1,7 @@
 """What a forge's API told of a history, on its way to the store: a file that its owner alone can read.
 
 Lines are only added, each as soon as its answer came, so that a sync which was broken off goes on where it stopped. A torn last
-line is forgotten.
+line is written over.
 """
 
 import os
@@ -69,7 +69,6 @@ class Spool:
                 break
             self._index(line, end)
             end += len(text)
-        self._file.truncate(end)
         return end
 
     def _index(self, line: _Line, at: int) -> None:

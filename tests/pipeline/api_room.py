@@ -75,8 +75,8 @@ class ApiRoom(Room):
         for _ in ingest.run(self.store, fetched=fetched, progress=self.said.append, clock=self.now):
             pass
 
-    def define(self, **patterns: Sequence[str]) -> None:
-        """Services and the patterns that each claims."""
+    def define(self, *, link: str = "", **patterns: Sequence[str]) -> None:
+        """Services and the patterns that each claims; `link`: where all of them say that their source lies."""
         self.folder.mkdir(exist_ok=True)
         for old in self.folder.iterdir():
             old.unlink()
@@ -84,6 +84,7 @@ class ApiRoom(Room):
             definition = {
                 "schema-version": "v2.2", "dd-service": service,
                 "extensions": {"datadoghq.com/dora-metrics": {"source_patterns": list(own)}},
+                "links": [{"name": "Source", "type": "repo", "url": link}] if link else [],
             }  # fmt: skip
             (self.folder / f"{service}.yaml").write_text(json.dumps(definition))
         read = catalog.read_catalog(self.folder)

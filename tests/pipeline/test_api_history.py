@@ -189,6 +189,20 @@ async def test_new_folders_are_asked_for(forge: GitLab, shop: Project, room: Api
     assert carried["api"] == carried["disk"]
 
 
+async def test_services_of_other_repositories_cost_nothing(forge: GitLab, shop: Project, room: ApiRoom) -> None:
+    tip = shop.commit("main", {"apps/cart/a": "1"}, message="Begin", author=ANA)
+    room.define(link="https://github.com/acme/elsewhere", cart=["apps/cart/**"])
+    room.budget = Budget(diffs=0)
+    await room.sync()
+    assert not [seen for seen in forge.requests if "path=" in seen.path_qs]
+    room.deploy("cart", tip)
+    fetcher = room.fetcher()
+    assert fetcher.api is not None
+    assert await fetcher.api.look_at_definitions()
+    await fetcher.drain()
+    assert [seen for seen in forge.requests if "path=apps" in seen.path_qs]
+
+
 async def test_patterns_that_are_no_folders_are_told(forge: GitLab, shop: Project, room: ApiRoom) -> None:
     tips = story(forge, shop)
     room.define(**SERVICES, python=["**/*.py"])
