@@ -7,7 +7,7 @@ import pytest
 from bot.answers.health import LOOK_BACK, correspondence_waiting, hook_health, is_quiet, usual_gap
 from bot.dora.instants import DAY, HOUR, MINUTE, Instant
 from bot.facts.errands import LOG, want_errand
-from bot.facts.hooks import record_hooks, record_log_page
+from bot.facts.hooks import load_hooks, record_failing, record_hooks, record_log_page
 from bot.forges.client import HookSeen
 from bot.store import Receipt, Store
 
@@ -58,8 +58,15 @@ def test_a_weekend_raises_no_alarm_and_a_silent_monday_does(end: int) -> None:
 
 
 def test_one_earlier_outage_does_not_dull_the_alarm() -> None:
-    busy = [at for at in _around_the_clock(MONDAY) if not MONDAY - 6 * DAY < at < MONDAY - DAY]
+    busy = [at for at in _around_the_clock(MONDAY) if not MONDAY - 8 * DAY < at < MONDAY - 3 * DAY]
     assert next(_silent_hours(busy, days=2)) <= 4
+
+
+def test_one_saturday_of_work_makes_no_habit() -> None:
+    friday = MONDAY - 3 * DAY + 17 * HOUR
+    saturday = [friday - 6 * DAY + hour * HOUR for hour in range(-17, 7)]
+    busy = sorted({*_office_hours(friday), *saturday})
+    assert next(_silent_hours(busy, days=5)) > 2 * 24
 
 
 def test_without_a_rhythm_nothing_is_missed() -> None:
@@ -102,6 +109,20 @@ def test_a_hook_that_was_switched_off_alarms_at_once(store: Store) -> None:
     store.write(lambda writer: record_hooks(writer, "gitlab", ()))
     (told,) = store.read(lambda reader: hook_health(reader, MONDAY))
     assert (told.quiet, told.state) == (True, "gone")
+
+
+def test_what_the_log_says_of_a_hook_stays_until_the_log_says_otherwise(store: Store) -> None:
+    seen = (HookSeen(id="app", subject="GitHub App bot", state="active"),)
+    store.write(lambda writer: record_hooks(writer, "github", seen))
+    (hook,) = store.read(load_hooks)
+    store.write(lambda writer: record_failing(writer, hook, failing="the last 3 deliveries or more did not arrive"))
+    store.write(lambda writer: record_hooks(writer, "github", seen))
+    (told,) = store.read(lambda reader: hook_health(reader, MONDAY))
+    assert (told.quiet, told.state, told.error) == (True, "failing", "the last 3 deliveries or more did not arrive")
+    (hook,) = store.read(load_hooks)
+    store.write(lambda writer: record_failing(writer, hook, failing=""))
+    (told,) = store.read(lambda reader: hook_health(reader, MONDAY))
+    assert (told.quiet, told.state, told.error) == (False, "active", "")
 
 
 def test_what_waits_is_counted(store: Store) -> None:
