@@ -108,7 +108,7 @@ async def _sync(runner: Runner, arguments: Mapping[str, object], progress: Progr
     name = arguments.get("name")
     results = []
     for remote in _texts(arguments["remotes"]):
-        target = _target(remote, str(name) if name else None)
+        target = _target(remote, str(name) if name else None, runner.settings)
         row = await runner.store.write_async(partial(_wanted, target))
         progress(f"{target.ref.name}: fetching")
         results.append((row, target.ref.name))
@@ -116,9 +116,9 @@ async def _sync(runner: Runner, arguments: Mapping[str, object], progress: Progr
     return [await _synced(runner, repository_id, name) for repository_id, name in results]
 
 
-def _target(remote: str, name: str | None) -> mirror.Target:
+def _target(remote: str, name: str | None, settings: Settings) -> mirror.Target:
     try:
-        return mirror.target_of(remote, name=name)
+        return mirror.target_of(remote, name=name, settings=settings)
     except (RepositoryUrlError, GitError) as error:
         raise OperationError(f"{remote}: {error}") from error
 

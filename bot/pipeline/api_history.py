@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -25,14 +24,14 @@ from bot.forges.client import ForgeClient, NotAllowedError, RepositoryKey
 from bot.forges.gitlab.client import GitlabClient
 from bot.pipeline.api_sync import Budget, State, Sync, claims_text
 from bot.pipeline.listing import load_claimed
-from bot.pipeline.mirror import EVERYTHING, Fetched, Wish, known_claims
+from bot.pipeline.mirror import EVERYTHING, Fetched, Wish, is_gitlabs, known_claims
 from bot.pipeline.repository_definitions import FoundFiles, ask_for_definitions
 from bot.pipeline.spool import Spool
 from bot.pipeline.spooled import Spooled
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 
-__all__ = ["ApiHistory", "Budget", "is_gitlabs", "spool_path"]
+__all__ = ["ApiHistory", "Budget", "spool_path"]
 log = structlog.get_logger(__name__)
 
 USUAL = Budget()
@@ -56,7 +55,7 @@ class ApiHistory:
             lambda reader: reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
         )
         client = self.clients().get("gitlab")
-        if not isinstance(client, GitlabClient) or not is_gitlabs(row, self.settings):
+        if not isinstance(client, GitlabClient) or not is_gitlabs(row.name, self.settings):
             return None
         began_at = self.clock()
         key = RepositoryKey(path=row.name.partition("/")[2], forge_id=row.forge_id)
@@ -102,13 +101,6 @@ class ApiHistory:
 def spool_path(data_dir: Path, repository_id: int) -> Path:
     """Where a repository's history waits for the store."""
     return data_dir / "mirrors" / f"{repository_id}.api"
-
-
-def is_gitlabs(row: RepositoryRow, settings: Settings) -> bool:
-    """Whether a repository lies on the GitLab that the token was made for."""
-    parts = urlsplit(settings.gitlab_url)
-    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
-    return row.name.startswith(f"{host}/")
 
 
 def _wish(writer: Writer, *, row: RepositoryRow, now: Instant) -> bool:

@@ -5,7 +5,7 @@ A repository named by a path is read in place; all others have a bare mirror wit
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from zlib import crc32
 from bot import git
 from bot.dora.events import RepositoryRef
 from bot.dora.instants import HOUR, SECOND, Instant
-from bot.dora.repositories import RepositoryUrlError, repository_id
+from bot.dora.repositories import NO_ROOTS, RepositoryUrlError, repository_id
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import GitAccess
 from bot.pipeline.repository_definitions import FoundFiles, look_for_definitions
@@ -74,48 +74,63 @@ class Fetched:
     """By API: `path` is a spool."""
 
 
-def target_of(place: str, *, name: str | None = None) -> Target:
+def target_of(place: str, *, name: str | None = None, settings: Settings | None = None) -> Target:
     """The repository behind a path or URL; `name` is the URL that stands for it (`--as`).
+
+    The settings tell of a GitLab of one's own: which host is one, and under which path.
 
     Raises RepositoryUrlError, or a GitError when a path is no repository.
     """
     if _is_path(place):
-        return _local_target(Path(place.removeprefix("file://")).expanduser().resolve(), name)
-    identity = repository_id(name or place)
+        return _local_target(Path(place.removeprefix("file://")).expanduser().resolve(), name, settings)
+    identity = _named(name or place, settings)
     # A remote that is not fetched over https (ssh, scp-like) is reached by its id.
     remote = git.clean(place) if place.startswith(("https://", "http://")) else ""
-    return Target(ref=RepositoryRef(name=identity, forge=forge_of(identity), remote=remote), is_local=False)
+    return Target(ref=RepositoryRef(name=identity, forge=forge_of(identity, settings), remote=remote), is_local=False)
+
+
+def _named(url: str, settings: Settings | None) -> str:
+    return repository_id(url, web_roots=settings.web_roots if settings else NO_ROOTS)
 
 
 def _is_path(place: str) -> bool:
     return place.startswith(("/", ".", "~", "file://")) or (place != "" and Path(place).is_dir())
 
 
-def _local_target(path: Path, name: str | None) -> Target:
+def _local_target(path: Path, name: str | None, settings: Settings | None) -> Target:
     if not git.is_repository(path):
         raise git.NotARepositoryError(f"there is no git repository at {path}")
-    identity = repository_id(name) if name else _identity_of(path)
+    identity = _named(name, settings) if name else _identity_of(path, settings)
     ref = RepositoryRef(
-        name=identity, forge=forge_of(identity), remote=str(path), default_branch=git.default_branch(path) or ""
+        name=identity, forge=forge_of(identity, settings), remote=str(path), default_branch=git.default_branch(path) or ""
     )
     return Target(ref=ref, is_local=True)
 
 
-def _identity_of(path: Path) -> str:
+def _identity_of(path: Path, settings: Settings | None) -> str:
     """`remote.origin.url` as an id, else `local/<path>`."""
     url = git.remote_origin_url(path)
     if url and not _is_path(url):
         try:
-            return repository_id(url)
+            return _named(url, settings)
         except RepositoryUrlError:
             pass
     return re.sub(r"[\x00-\x20\x7f]", "_", f"local{path.as_posix()}".lower()).removesuffix(".git")
 
 
-def forge_of(name: str) -> str:
-    """Which forge a repository lies on, as far as its host says so: github, gitlab, or just git."""
+def forge_of(name: str, settings: Settings | None = None) -> str:
+    """Which forge a repository lies on, as far as its host or the settings say so: github, gitlab, or just git."""
+    if settings is not None and is_gitlabs(name, settings):
+        return "gitlab"
     host = name.partition("/")[0]
     return next((forge for forge in ("github", "gitlab") if forge in host.split(":")[0]), "git")
+
+
+def is_gitlabs(name: str, settings: Settings) -> bool:
+    """Whether a repository lies on the GitLab that the token was made for."""
+    parts = urlsplit(settings.gitlab_url)
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return name.startswith(f"{host}/")
 
 
 def mirror_path(data_dir: Path, repository_id: int) -> Path:
@@ -123,25 +138,23 @@ def mirror_path(data_dir: Path, repository_id: int) -> Path:
     return data_dir / "mirrors" / f"{repository_id}.git"
 
 
-def clone_url(row: RepositoryRow, clone_urls: Mapping[str, str]) -> str:
-    """Where to fetch a repository from: `CLONE_URLS` for its host, else its remote, else its id over https."""
+def clone_url(row: RepositoryRow, settings: Settings) -> str:
+    """Where to fetch a repository from: `CLONE_URLS` for its host, else its remote, else its id over https or at `GITLAB_URL`."""
     host, _, path = row.name.partition("/")
     told = urlsplit(row.remote) if row.remote.startswith(("https://", "http://")) else None
+    base = settings.clone_urls.get(host)
     # A remote on another host than the id's is not believed: the id is what the event was checked for.
     if told is not None and told.netloc.rpartition("@")[2].lower() == host:
-        path = told.path.strip("/")
-        if host not in clone_urls:
-            return row.remote
-    elif not path.endswith(".git"):
-        path += ".git"
-    return f"{clone_urls.get(host, f'https://{host}')}/{path}"
+        return f"{base}/{told.path.strip('/')}" if base else row.remote
+    usual = settings.gitlab_url if is_gitlabs(row.name, settings) else f"https://{host}"
+    return f"{base or usual}/{path.removesuffix('.git')}.git"
 
 
 def remote_of(row: RepositoryRow, settings: Settings, *, access: GitAccess | None = None) -> git.Remote:
     """Where and how to fetch a repository; `access` is what its forge wants to hear."""
     configured = (*settings.clone_urls.values(), settings.gitlab_url, settings.github_api_url)
     return git.Remote(
-        url=clone_url(row, settings.clone_urls),
+        url=clone_url(row, settings),
         token=access.token if access else "",
         username=access.username if access else "",
         plain_hosts=frozenset(urlsplit(base).netloc for base in configured if base.startswith("http://")),
@@ -158,7 +171,7 @@ def trusted_forge(url: str, settings: Settings) -> str | None:
 
 
 async def _access(row: RepositoryRow, settings: Settings, access: Access) -> GitAccess | None:
-    forge = trusted_forge(clone_url(row, settings.clone_urls), settings)
+    forge = trusted_forge(clone_url(row, settings), settings)
     return await access(forge, row) if forge is not None else None
 
 

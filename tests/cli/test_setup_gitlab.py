@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from bot.cli.main import main
 from bot.standins.gitlab import GitLab, Project
-from tests.forges.gitlab_room import standing
+from tests.forges.gitlab_room import ANA, standing
 
 BASE = "https://bot.example.com"
 SECRET = "a-secret-of-the-setup-tests"
@@ -41,9 +41,12 @@ class Shell:
         }  # fmt: skip
 
     async def give(self, *arguments: str, **settings: str) -> Result:
-        """The command's end; in a thread: the stand-in serves in this one."""
+        """The set-up command's end."""
+        return await self.run("setup", "gitlab", *arguments, **settings)
+
+    async def run(self, *command: str, **settings: str) -> Result:
+        """Any command's end; in a thread: the stand-in serves in this one."""
         environ = {**self.environ, **settings}
-        command = ["setup", "gitlab", *arguments]
         return await asyncio.to_thread(
             CliRunner().invoke, main, command, env={name: value or None for name, value in environ.items()}  # type: ignore[arg-type]
         )
@@ -118,3 +121,15 @@ async def test_the_token_needs_the_scope_api(forge: GitLab, projects: list[Proje
     done = await shell.give("--group", "my-org/group", GITLAB_TOKEN=forge.create_token("read_api", "read_repository").value)
     assert done.exit_code == 1
     assert "needs a GITLAB_TOKEN with the scope api; this one has read_api, read_repository" in done.stderr
+
+
+async def test_sync_reads_by_api_what_git_may_not(forge: GitLab, shell: Shell) -> None:
+    shop = forge.create_repository("my-org/group/sub/shop", private=True)
+    for at in range(3):
+        shop.commit("main", {"a": f"{at}"}, message=f"Change {at}", author=ANA)
+    reader = forge.create_token("read_api").value
+    done = await shell.run("sync", f"{forge.url}/my-org/group/sub/shop", "--json", GITLAB_TOKEN=reader)
+    assert done.exit_code == 0, done.output
+    [one] = json.loads(done.stdout)
+    assert (one["repository"], one["commits"]) == (f"{forge.url.removeprefix('http://').removesuffix('/gitlab')}/my-org/group/sub/shop", 3)
+    assert reader not in done.output

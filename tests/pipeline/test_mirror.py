@@ -107,6 +107,15 @@ def test_where_a_repository_is_fetched_from(tmp_path: Path, remote: str, clone_u
     assert found.url == url
 
 
+def test_a_gitlab_below_a_path_has_the_path_in_urls_and_not_in_names(tmp_path: Path) -> None:
+    told = settings(tmp_path, GITLAB_URL="http://code.example.com:8080/git/lab")
+    target = mirror.target_of("http://code.example.com:8080/git/lab/Grp/Sub/Repo.git", settings=told)
+    assert (target.ref.name, target.ref.forge) == ("code.example.com:8080/grp/sub/repo", "gitlab")
+    unseen = mirror.remote_of(row("code.example.com:8080/grp/sub/repo"), told)
+    assert unseen.url == "http://code.example.com:8080/git/lab/grp/sub/repo.git"
+    assert mirror.target_of("https://github.com/acme/shop", settings=told).ref.forge == "github"
+
+
 @pytest.mark.parametrize(
     ("url", "forge"),
     [
