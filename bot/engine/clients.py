@@ -1,4 +1,7 @@
-"""The forges that there are credentials for, each with its one client, made when it is first asked for."""
+"""The forges that there are credentials for, each with its one client, made when it is first asked for.
+
+Their libraries are loaded then too: most commands and many servers ask no forge, and should not wait half a second for them.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -6,8 +9,6 @@ from bot.credentials import Credentials
 from bot.dora.instants import Instant
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import ForgeClient, GitAccess
-from bot.forges.github.client import GithubClient
-from bot.forges.gitlab.client import GitlabClient
 from bot.pipeline.correspondence import load_repository_key
 from bot.settings import Settings
 from bot.store import Store
@@ -45,9 +46,13 @@ class ForgeClients:
         return made
 
     def _github(self) -> ForgeClient:
+        from bot.forges.github.client import GithubClient
+
         return GithubClient(self.settings.github_api_url, app=self.credentials.github_app, clock=self.clock)
 
     def _gitlab(self) -> ForgeClient:
+        from bot.forges.gitlab.client import GitlabClient
+
         token = self.settings.gitlab_token
         return GitlabClient(
             url=self.settings.gitlab_url, token=token.decode() if token else "", clock=self.clock,

@@ -11,7 +11,6 @@ from bot.dora.repositories import RepositoryUrlError
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
-from bot.engine.gitlab_hooks import HooksRefusedError, register_hooks
 from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
@@ -222,6 +221,9 @@ async def _reports(runner: Runner, arguments: Mapping[str, object], _: Progress)
 
 
 async def _setup_gitlab(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    # The other commands need not wait until GitLab's library is loaded.
+    from bot.engine.gitlab_hooks import HooksRefusedError, register_hooks
+
     try:
         return await register_hooks(
             runner, groups=_texts(arguments["groups"]), projects=_texts(arguments["projects"]),

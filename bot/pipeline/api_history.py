@@ -21,7 +21,6 @@ from bot.facts.fetches import want_fetch
 from bot.facts.pushes import LISTED, SHALLOW, split_shas
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import ForgeClient, NotAllowedError, RepositoryKey
-from bot.forges.gitlab.client import GitlabClient
 from bot.pipeline.api_sync import Budget, State, Sync, claims_text
 from bot.pipeline.listing import load_claimed
 from bot.pipeline.mirror import EVERYTHING, Fetched, Wish, is_gitlabs, known_claims
@@ -55,7 +54,12 @@ class ApiHistory:
             lambda reader: reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
         )
         client = self.clients().get("gitlab")
-        if not isinstance(client, GitlabClient) or not is_gitlabs(row.name, self.settings):
+        if client is None or not is_gitlabs(row.name, self.settings):
+            return None
+        # Loaded where there is such a client, and nowhere else: it is heavy.
+        from bot.forges.gitlab.client import GitlabClient
+
+        if not isinstance(client, GitlabClient):
             return None
         began_at = self.clock()
         key = RepositoryKey(path=row.name.partition("/")[2], forge_id=row.forge_id)

@@ -19,7 +19,6 @@ from bot.dora.instants import SECOND
 from bot.facts import keys
 from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereError
 from bot.forges.github import app as github
-from bot.forges.github.wire import Wire
 from bot.settings import Settings, is_loopback
 from bot.web.auth import PRINCIPAL, READ, SENDER, Access, Row, authorize
 from bot.web.context import CLOCK, CREDENTIALS, SETTINGS
@@ -135,10 +134,12 @@ async def _begun(request: web.Request, cookie: str, state: str) -> int:
 
 
 async def _converted(request: web.Request, code: str) -> GithubApp:
-    wire = Wire(request.app[SETTINGS].github_api_url, clock=request.app[CLOCK])
+    # Its libraries take half a second to load, for a page that is seen once.
+    from bot.forges.github.conversion import convert
+
     try:
         await asyncio.to_thread(request.app[CREDENTIALS].probe)
-        return await github.convert(wire, code)
+        return await convert(request.app[SETTINGS].github_api_url, code, clock=request.app[CLOCK])
     except CredentialsError as error:
         raise unavailable("not_writable", f"{error}. Mend that, and load this page again within the hour.") from error
     except NotThereError as error:
@@ -151,8 +152,6 @@ async def _converted(request: web.Request, code: str) -> GithubApp:
         ) from error
     except NotAllowedError as error:
         raise HttpError(400, "github_refused", f"{error.detail}. Begin again at /setup.") from error
-    finally:
-        await wire.close()
 
 
 def _github(settings: Settings, credentials: Credentials) -> GithubShown:
