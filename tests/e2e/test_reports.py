@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.facts.switches import set_reports
 from bot.standins.forge import Forge
@@ -68,7 +69,7 @@ async def test_on_gitlab_it_is_a_status_and_one_note(tmp_path: Path) -> None:
         server.settings = gitlab_settings(forge, "api", "read_repository") | {"BASE_URL": "https://dora.example"}
         repo = forge.create_repository("acme/tools/shop", private=True)
         forge.add_hook(repo, f"http://127.0.0.1:{server.port}/webhooks/gitlab", token=GITLAB_SECRET)
-        said = await played(forge, repo, server, f"{forge.url.removeprefix('http://')}/{repo.path}", statuses_and_notes)
+        said = await played(forge, repo, server, f"{urlsplit(forge.url).netloc}/{repo.path}", statuses_and_notes)
     await forge.stop()
     broken, mended, reverting = said
     assert (broken[0]["state"], broken[0]["title"]) == ("failed", "1 error in the definitions; touches Shop")
