@@ -13,7 +13,6 @@ from bot.answers.paths import RepositoryPaths, repository_paths
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.dora.commits import Sha
 from bot.dora.reasons import NotComputed
-from bot.dora.repositories import NO_ROOTS, WebRoots
 from bot.facts.catalog import load_definition
 from bot.store import Reader
 
@@ -67,23 +66,21 @@ class Explanation:
     git: str | None
 
 
-def explain(
-    reader: Reader, source: ExplainSource, id: str, *, web_roots: WebRoots = NO_ROOTS
-) -> Explanation | None:
+def explain(reader: Reader, source: ExplainSource, id: str) -> Explanation | None:
     """Everything behind one deployment; `None` when nobody knows it."""
     row = load_deployment(reader, id)
     if row is None:
         return None
     before = load_deployment(reader, row.predecessor) if row.predecessor else None
     shown = show_deployments(reader, [row] if before is None else [row, before])
-    compared = _range(row, before)
+    compared = _range(reader, row, before)
     backwards = shown[0].not_computed == NotComputed.MOVED_BACKWARDS
     changes = load_changes(reader, source, row) if compared else []
     return Explanation(
         deployment=shown[0],
         predecessor=None if before is None else shown[1],
         range=compared,
-        patterns=_patterns(reader, row, web_roots),
+        patterns=_patterns(reader, row),
         counts=_counts(row, changes),
         flags=row.flags,
         evidence=_evidence(reader, row),
@@ -109,14 +106,20 @@ def git_command(compared: RangeShown, *, backwards: bool = False) -> str:
     return shlex.join(["git", "log", "--no-merges", "--format=%H %aI %an: %s", text])
 
 
-def _range(row: DeploymentRow, before: DeploymentRow | None) -> RangeShown | None:
+def _range(reader: Reader, row: DeploymentRow, before: DeploymentRow | None) -> RangeShown | None:
     if before is None or before.commit_sha is None or row.commit_sha is None:
         return None
-    text = f"{before.commit_sha.hex()}..{row.commit_sha.hex()}"
-    return RangeShown(from_=before.commit_sha, to=row.commit_sha, text=text)
+    since, head = _compared(reader, before, before.commit_sha), _compared(reader, row, row.commit_sha)
+    return RangeShown(from_=since, to=head, text=f"{since.hex()}..{head.hex()}")
 
 
-def _patterns(reader: Reader, row: DeploymentRow, web_roots: WebRoots) -> RepositoryPaths | None:
+def _compared(reader: Reader, row: DeploymentRow, sha: Sha) -> Sha:
+    """The deployed commit, or the head that it stands for: what the forge merged to try it out is in no clone."""
+    heads = reader.fetch("answer_tried_head", bytes, repository=row.repository, sha=sha)
+    return heads[0] if heads else sha
+
+
+def _patterns(reader: Reader, row: DeploymentRow) -> RepositoryPaths | None:
     if not row.repository:
         return None
     return repository_paths(
@@ -124,7 +127,6 @@ def _patterns(reader: Reader, row: DeploymentRow, web_roots: WebRoots) -> Reposi
         load_definition(reader, row.service),
         service=row.service,
         repository=row.repository,
-        web_roots=web_roots,
         check_files=False,
     )
 

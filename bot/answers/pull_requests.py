@@ -9,6 +9,7 @@ from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Par
 from bot.answers.rows import NEWEST, load_deployments, texts
 from bot.dora.commits import Sha
 from bot.dora.instants import Instant
+from bot.facts.names import Shown
 from bot.store import Reader
 
 _CHUNK = 500
@@ -103,13 +104,14 @@ def _carried(reader: Reader, filters: Filters) -> set[tuple[int, int]] | None:
 
 
 def _stream(reader: Reader, filters: Filters, after: _Key) -> Iterator[_Row]:
+    repository = Shown(reader).current(filters.repository) if filters.repository is not None else ""
     while True:
         rows = reader.fetch(
             "answer_pull_requests",
             _row,
             from_at=0 if filters.from_at is None else filters.from_at,
             to_at=NEWEST[0] if filters.to_at is None else filters.to_at,
-            repository=filters.repository or "",
+            repository=repository,
             before_at=after[0],
             before_repository=after[1],
             before_number=after[2],

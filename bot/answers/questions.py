@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot.answers.cursors import Cursor, CursorError, Key
 from bot.dora.instants import DAY, LATEST, SECOND, Instant
 from bot.dora.metrics import Formula, Interval, Unit, midnight
-from bot.dora.repositories import RepositoryUrlError, repository_id
+from bot.dora.repositories import NO_ROOTS, RepositoryUrlError, WebRoots, repository_id
 
 Parameters = Iterable[tuple[str, str]]
 
@@ -57,6 +57,7 @@ class Asker:
     now: Instant
     production_envs: Collection[str] = ("prod", "production", "live")
     timezone: str = "UTC"
+    web_roots: WebRoots = field(default_factory=lambda: NO_ROOTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +200,7 @@ def parse_filters(form: Form, asker: Asker, *, tz: ZoneInfo | None = None) -> Fi
     service, team, env = (_canonical(form.text(name)) for name in ("service", "team", "env"))
     repository, source, tags = form.text("repository"), _canonical(form.text("source")), form.texts("tag")
     if repository is not None:
-        repository = _repository(repository)
+        repository = _repository(repository, asker.web_roots)
     asked: dict[str, str | None] = {
         "service": service,
         "team": team,
@@ -276,9 +277,9 @@ def _envs(env: str, production: Collection[str]) -> frozenset[str]:
     return frozenset({"", *production}) if env == "production" else frozenset({env})
 
 
-def _repository(text: str) -> str:
+def _repository(text: str, web_roots: WebRoots) -> str:
     try:
-        return repository_id(text)
+        return repository_id(text, web_roots=web_roots)
     except RepositoryUrlError as error:
         if re.fullmatch(r"local/[^/\s]+", text.lower()):
             return text.lower()

@@ -9,12 +9,15 @@ from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.answers.rows import load_deployments
 from bot.dora.instants import Instant
+from bot.facts.names import Shown
+from bot.facts.repositories import ACTIVE, GONE
 from bot.store import Reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryShown:
-    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced.
+    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced; of one
+    that is not fetched any more archived, deleted, or removed (from the App's installation).
 
     `access`: clone, api, none (`None` before the first sync), `access_reason` why not better; `partial`: what is not exact, and why.
     """
@@ -95,13 +98,15 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
         count, services = used.get(row.repository, (0, set()))
         used[row.repository] = (count + 1, services | {row.service})
     only_used = filters != Filters(repository=filters.repository, echo=filters.echo)
+    wanted = None if filters.repository is None else Shown(reader).current(filters.repository)
+    states = dict(reader.fetch("answer_forge_states", _state_told))
     commits = dict(reader.fetch("answer_commit_counts", _counted))
     pull_requests = dict(reader.fetch("answer_pull_request_counts", _counted))
     fetches = reader.fetch("answer_fetches", _fetch)
     accesses = dict(reader.fetch("repository_accesses", _access))
     shown = []
     for repository in reader.fetch("answer_repositories", _repository):
-        if filters.repository not in (None, repository.name) or (only_used and repository.name not in used):
+        if wanted not in (None, repository.name) or (only_used and repository.name not in used):
             continue
         count, services = used.get(repository.name, (0, set()))
         own = [one for one in fetches if one.repository_id == repository.id]
@@ -112,7 +117,7 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
                 repository=repository.name,
                 forge=repository.forge,
                 default_branch=repository.default_branch or None,
-                state=_state(repository, own),
+                state=_state(repository, own, states.get(repository.id, ACTIVE)),
                 synced_at=repository.synced_at,
                 wanted_refs=len(own),
                 error=failing.error if failing else None,
@@ -130,7 +135,9 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
     return sorted(shown, key=_key)
 
 
-def _state(repository: _Repository, fetches: Sequence[_Fetch]) -> str:
+def _state(repository: _Repository, fetches: Sequence[_Fetch], told: str) -> str:
+    if told in GONE or (told != ACTIVE and not fetches):
+        return told
     if any(one.error for one in fetches):
         return "failing"
     if fetches:
@@ -161,6 +168,10 @@ def _fetch(repository_id: int, ref: str, wanted_at: Instant, attempts: int, run_
 
 def _access(repository_id: int, way: str, reason: str, partial: str) -> tuple[int, _Access]:
     return repository_id, _Access(way, reason, tuple(json.loads(partial)))
+
+
+def _state_told(repository_id: int, state: str) -> tuple[int, str]:
+    return repository_id, state
 
 
 def _counted(id: int, count: int) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.answers.questions import Filters
 from bot.dora.instants import LATEST, Duration, Instant
 from bot.dora.metrics import is_rework
 from bot.dora.reasons import NotComputed
+from bot.facts.names import Shown
 from bot.store import Reader
 
 NEWEST: tuple[Instant, str] = (2**63 - 1, "")
@@ -55,6 +56,10 @@ class DeploymentRow:
     type: str | None
     type_flags: str | None
     near_misses: str | None
+
+    def under(self, shown: Shown) -> "DeploymentRow":
+        """The same with its repository called as it is now; it was sent under the name of its day."""
+        return replace(self, repository=shown.current(self.repository, self.finished_at))
 
     @property
     def team(self) -> str:
@@ -133,6 +138,9 @@ def stream_deployments(
 ) -> Iterator[DeploymentRow]:
     """The deployments that match, newest first, after a key; read in chunks, so that asking for few reads few."""
     query = "answer_deployments" if filters.service is None else "answer_deployments_of_service"
+    shown = Shown(reader)
+    if filters.repository is not None:
+        filters = replace(filters, repository=shown.current(filters.repository))
     while True:
         rows = reader.fetch(
             query,
@@ -145,7 +153,8 @@ def stream_deployments(
             source=filters.source or "",
             n=chunk,
         )
-        yield from (row for row in rows if row.matches(filters))
+        named = (row.under(shown) if row.repository in shown.moved else row for row in rows)
+        yield from (row for row in named if row.matches(filters))
         if len(rows) < chunk:
             return
         after = (rows[-1].finished_at, rows[-1].id)
@@ -158,7 +167,7 @@ def load_deployments(reader: Reader, filters: Filters) -> list[DeploymentRow]:
 
 def load_deployment(reader: Reader, id: str) -> DeploymentRow | None:
     """One deployment; `None` when nobody knows it."""
-    return next(iter(reader.fetch_in("answer_deployments_by_id", DeploymentRow, [id])), None)
+    return next((row.under(Shown(reader)) for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, [id])), None)
 
 
 def load_remedies(reader: Reader, ids: list[str]) -> dict[str, Remedy]:

@@ -10,6 +10,7 @@ from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
 from bot.facts.catalog import load_definitions
+from bot.facts.names import Shown, load_web_roots
 from bot.store import Reader
 
 
@@ -96,31 +97,38 @@ def find_service(reader: Reader, name: str) -> ServiceShown | None:
 def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:
     """All services that match, the latest deployed first."""
     definitions = {one.service: one for one in load_definitions(reader)}
-    seen = _seen(reader, filters)
+    shown = Shown(reader)
+    if filters.repository is not None:
+        filters = replace(filters, repository=shown.current(filters.repository))
+    roots = load_web_roots(reader)
+    linked = {name: shown.currents(linked_repositories(one, web_roots=roots)) for name, one in definitions.items()}
+    seen = _seen(reader, filters, shown)
     by_definition = _only_definitions(filters)
     names = set(seen)
     if by_definition is not None:
-        names |= {name for name, one in definitions.items() if _defined(one, by_definition)}
-    return sorted((_show(name, definitions.get(name), seen.get(name)) for name in names), key=_key)
+        names |= {name for name, one in definitions.items() if _defined(one, linked[name], by_definition)}
+    found = (_show(name, definitions.get(name), linked.get(name, set()), seen.get(name)) for name in names)
+    return sorted(found, key=_key)
 
 
-def _seen(reader: Reader, filters: Filters) -> dict[str, _Seen]:
+def _seen(reader: Reader, filters: Filters, shown: Shown) -> dict[str, _Seen]:
     seen: dict[str, _Seen] = {}
-    if filters.team is None and not filters.tags:
+    if filters.team is None and not filters.tags and not shown.ambiguous:
         rows = reader.fetch(
             "answer_services",
             _service,
             from_at=0 if filters.from_at is None else filters.from_at,
             to_at=NEWEST[0] if filters.to_at is None else filters.to_at,
         )
-        for service, env, repository, source, shown, count, last in rows:
+        for service, env, name, source, written, count, last in rows:
+            repository = shown.current(name)
             if (
                 filters.service in (None, service)
                 and (filters.envs is None or env in filters.envs)
                 and filters.repository in (None, repository)
                 and filters.source in (None, source)
             ):
-                seen.setdefault(service, _Seen()).add(env, repository, source, shown, count, last)
+                seen.setdefault(service, _Seen()).add(env, repository, source, written, count, last)
         return seen
     for row in load_deployments(reader, filters):
         one = seen.setdefault(row.service, _Seen())
@@ -134,16 +142,16 @@ def _only_definitions(filters: Filters) -> Filters | None:
     return filters if rest == Filters() else None
 
 
-def _defined(definition: ServiceDefinition, filters: Filters) -> bool:
+def _defined(definition: ServiceDefinition, linked: set[str], filters: Filters) -> bool:
     return (
         filters.service in (None, definition.service)
         and filters.team in (None, definition.team.strip().lower())
         and set(filters.tags) <= set(definition.tags)
-        and (filters.repository is None or filters.repository in linked_repositories(definition))
+        and (filters.repository is None or filters.repository in linked)
     )
 
 
-def _show(name: str, definition: ServiceDefinition | None, seen: _Seen | None) -> ServiceShown:
+def _show(name: str, definition: ServiceDefinition | None, linked: set[str], seen: _Seen | None) -> ServiceShown:
     seen = seen or _Seen()
     return ServiceShown(
         service=definition.shown if definition else seen.shown,
@@ -160,7 +168,7 @@ def _show(name: str, definition: ServiceDefinition | None, seen: _Seen | None) -
             links=tuple(link.url for link in definition.links),
         ),
         envs=tuple(env or None for env in sorted(seen.envs or ())),
-        repositories=tuple(sorted({*(seen.repositories or ()), *linked_repositories(definition)})),
+        repositories=tuple(sorted({*(seen.repositories or ()), *linked})),
         sources=tuple(sorted(seen.sources or ())),
         deployments=seen.deployments,
         last_deployment_at=None if seen.last < 0 else seen.last,

@@ -49,7 +49,9 @@ def _parameters(given: dict[str, object]) -> Parameters:
 
 def _asker() -> Asker:
     configured = settings()
-    return Asker(now=now(), production_envs=configured.production_envs, timezone=configured.default_timezone)
+    return Asker(
+        now=now(), production_envs=configured.production_envs, timezone=configured.default_timezone, web_roots=configured.web_roots
+    )
 
 
 def _ask(work: Callable[[Reader], Any]) -> Any:

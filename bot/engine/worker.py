@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from bot.dora.instants import HOUR, SECOND, Instant
+from bot.facts.names import record_web_roots
 from bot.pipeline import backfill, catalog, correspondence, derive, ingest, intake, retention
 from bot.pipeline.history import HistoryCache
 from bot.settings import Settings
@@ -110,6 +111,7 @@ def _ingest(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
 
 def _catalog(worker: Worker, *, progress: Progress, folder: str) -> Job:
     read = catalog.read_catalog(Path(folder))
+    worker.store.write(partial(record_web_roots, roots=worker.settings.web_roots))
     worker.store.write(partial(catalog.record_catalog, catalog=read, received_at=worker.clock()))
     progress(f"{len(read.definitions)} definitions")
     yield None

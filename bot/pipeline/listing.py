@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.dora.commits import Sha, parents_first
-from bot.dora.definitions import ServiceDefinition
 from bot.dora.paths import EVERYTHING, linked_repositories, plain_paths
 from bot.facts.catalog import load_definitions
+from bot.facts.names import links_to, load_naming, load_web_roots
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.derive.sources import Sources
 from bot.pipeline.history import HistoryCache
@@ -35,12 +35,14 @@ def marker(folder: bytes) -> bytes:
 
 def load_claimed(reader: Reader, repository: RepositoryRow) -> Claimed:
     """What the definitions in force claim of a repository; services that want all of it need no paths."""
-    sources = Sources(HistoryCache())
+    sources, naming, roots = Sources(HistoryCache()), load_naming(reader, repository), load_web_roots(reader)
     deployed = set(reader.fetch("series_of_repository", _service, repository_id=repository.id))
     folders: set[bytes] = set()
     wild: list[str] = []
     for definition in load_definitions(reader):
-        if not _concerns(definition, repository, deployed):
+        # Patterns hold in every repository; links elsewhere say that this one is not meant, unless it was deployed from.
+        elsewhere = linked_repositories(definition, web_roots=roots) and not links_to(definition, naming, roots)
+        if elsewhere and definition.service not in deployed:
             continue
         patterns = sources.patterns(reader, definition.service, repository).patterns
         if all(pattern in (EVERYTHING, "/" + EVERYTHING) for pattern in patterns):
@@ -51,12 +53,6 @@ def load_claimed(reader: Reader, repository: RepositoryRow) -> Claimed:
         else:
             folders.update(plain)
     return Claimed(folders=frozenset(folders), wild=tuple(sorted(wild)))
-
-
-def _concerns(definition: ServiceDefinition, repository: RepositoryRow, deployed: set[str]) -> bool:
-    """Patterns hold in every repository; links elsewhere say that this one is not meant, unless it was deployed from."""
-    linked = linked_repositories(definition)
-    return not linked or repository.name in linked or definition.service in deployed
 
 
 def _service(service: str, env: str, finished_at: int) -> str:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from bot.dora.commits import Sha
 from bot.dora.definitions import Problem, ServiceDefinition
-from bot.dora.paths import PathMatcher, linked_repositories, patterns_of
+from bot.dora.paths import PathMatcher, patterns_of
 from bot.dora.pull_requests import PullRequest
 from bot.facts.catalog import REPOSITORY, Claim, load_claims, load_definitions, load_rules
+from bot.facts.names import links_to, load_naming, load_web_roots
 from bot.facts.pull_requests import find_pull_request
 from bot.facts.repositories import RepositoryRow
 from bot.forges.client import Annotation, ForgeClient, Report
@@ -130,7 +131,8 @@ def load_report_facts(reader: Reader, *, repository_id: int, number: int) -> Rep
 def _services(reader: Reader, repository: RepositoryRow) -> tuple[Service, ...]:
     """The services whose definition names the repository, and those that were deployed from it."""
     defined = {one.service: one for one in load_definitions(reader)}
-    names = {name for name, one in defined.items() if repository.name in linked_repositories(one)}
+    naming, roots = load_naming(reader, repository), load_web_roots(reader)
+    names = {name for name, one in defined.items() if links_to(one, naming, roots)}
     names.update(reader.fetch("series_of_repository", _service_of, repository_id=repository.id))
     sources = Sources(HistoryCache())
     return tuple(

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from bot.dora.commits import Sha
 from bot.dora.events import NewDeployment
 from bot.dora.instants import Instant, from_api_number
-from bot.dora.repositories import RepositoryUrlError, repository_id, without_credentials
+from bot.dora.repositories import NO_ROOTS, RepositoryUrlError, WebRoots, repository_id, without_credentials
 from bot.guard import GuardError, decode_json_as
 
 LARGEST_BODY = 1024 * 1024
@@ -70,7 +70,7 @@ class _Document(Struct):
     data: _Data | None = None
 
 
-def parse_deployment(body: bytes) -> NewDeployment:
+def parse_deployment(body: bytes, *, web_roots: WebRoots = NO_ROOTS) -> NewDeployment:
     """The deployment in a request's body (not compressed); raises InvalidError for the first field that is wrong."""
     try:
         document = decode_json_as(_Document, body, max_bytes=LARGEST_BODY)
@@ -88,7 +88,7 @@ def parse_deployment(body: bytes) -> NewDeployment:
     finished_at = _instant("finished_at", told.finished_at)
     if finished_at < started_at:
         raise InvalidError("/data/attributes/finished_at", "It finished before it started.")
-    commit_sha, repository_url, repository = _git(told.git)
+    commit_sha, repository_url, repository = _git(told.git, web_roots)
     return NewDeployment(
         id=_id(told.id),
         service=service,
@@ -130,7 +130,7 @@ def _instant(field: str, value: int | None) -> Instant:
     return instant
 
 
-def _git(told: _Git | None) -> tuple[Sha | None, str, str]:
+def _git(told: _Git | None, web_roots: WebRoots) -> tuple[Sha | None, str, str]:
     if told is None:
         return None, "", ""
     pointer = "/data/attributes/git"
@@ -142,7 +142,7 @@ def _git(told: _Git | None) -> tuple[Sha | None, str, str]:
     if not told.repository_url or not told.repository_url.strip():
         raise InvalidError(f"{pointer}/repository_url", "The repository is required where git is given.")
     try:
-        repository = repository_id(told.repository_url)
+        repository = repository_id(told.repository_url, web_roots=web_roots)
     except RepositoryUrlError as error:
         raise InvalidError(f"{pointer}/repository_url", _sentence(str(error))) from None
     return bytes.fromhex(commit_sha), without_credentials(told.repository_url), repository

@@ -15,7 +15,7 @@ from bot.sources.datadog import LARGEST_BODY, InvalidError, parse_deployment, re
 from bot.store import Receipt, StoreError, Writer
 from bot.web.auth import PATIENCE, PRINCIPAL, Row, write
 from bot.web.bodies import held_body
-from bot.web.context import CLOCK, STORE, WAKE
+from bot.web.context import CLOCK, SETTINGS, STORE, WAKE
 from bot.web.errors import HttpError, unavailable
 from bot.web.metrics import METRICS
 
@@ -29,7 +29,7 @@ async def create_deployment(request: web.Request) -> web.Response:
     async with held_body(request, limit=LARGEST_BODY, too_large=400) as sent:
         try:
             body = inflate(sent, request.headers.get("Content-Encoding", ""), max_bytes=LARGEST_BODY)
-            new = parse_deployment(body)
+            new = parse_deployment(body, web_roots=request.app[SETTINGS].web_roots)
         except GuardError as error:
             raise HttpError(400, error.slug, f"{error.detail[:1].upper()}{error.detail[1:]}.") from None
         except InvalidError as error:

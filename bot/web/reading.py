@@ -18,7 +18,8 @@ def asker(request: web.Request) -> Asker:
     """The instant and the settings that a question is asked against."""
     settings = request.app[SETTINGS]
     return Asker(
-        now=request.app[CLOCK](), production_envs=settings.production_envs, timezone=settings.default_timezone
+        now=request.app[CLOCK](), production_envs=settings.production_envs, timezone=settings.default_timezone,
+        web_roots=settings.web_roots,
     )
 
 

@@ -109,6 +109,17 @@ FROM introduced i WHERE i.repository_id = :repository_id AND i.sha IN (:keys)
 SELECT r.id, r.name, r.forge, r.remote, r.is_local, r.default_branch, r.synced_from, r.synced_at
 FROM repository r ORDER BY r.name
 
+-- name: answer_forge_states
+-- What became of repositories at their forges; those that are read in place are there all the same.
+SELECT f.repository_id, f.state FROM forge_repository f JOIN repository r ON r.id = f.repository_id
+WHERE f.state <> 'active' AND r.is_local = 0 ORDER BY f.repository_id
+
+-- name: answer_tried_head
+-- The head of the pull request that a forge tried out as this commit, which is in no clone.
+SELECT t.head_sha FROM test_merge t JOIN repository r ON r.id = t.repository_id
+WHERE r.name = :repository AND t.sha = :sha AND NOT EXISTS (
+    SELECT 1 FROM git_commit c WHERE c.repository_id = t.repository_id AND c.sha = t.sha AND c.completeness > 0)
+
 -- name: answer_fetches
 -- What is still to fetch, and what went wrong with it.
 SELECT f.repository_id, f.ref, f.wanted_at, f.attempts, f.run_at, f.error
