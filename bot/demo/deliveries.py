@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Union
+from datetime import UTC, datetime
 
-Json = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]  # noqa: UP007 - recursive
+from bot.standins.forge import Json
+
 NAMESPACE = uuid.UUID("6d0f5c9e-5b1c-4b57-9a5e-0d3c8f1b7a11")
 """Delivery ids are derived from it: the same event of the same organisation has the same id in every play."""
 GITHUB_AGENT = "GitHub-Hookshot/demo"
@@ -83,17 +83,6 @@ def github_signature(secret: str, body: bytes) -> str:
 def iso(at: int) -> str:
     """`2026-11-21T09:00:00Z`."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def local_iso(at: int, zone: str) -> str:
-    """The instant on a clock with that offset, as git prints it."""
-    hours, minutes = int(zone[:3]), int(zone[0] + zone[3:])
-    return datetime.fromtimestamp(at, timezone(timedelta(hours=hours, minutes=minutes))).isoformat()
-
-
-def old_gitlab(at: int) -> str:
-    """`2026-11-21 09:00:00 UTC`, which GitLab writes beside ISO 8601."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def stable_sha(text: str) -> str:

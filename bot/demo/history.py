@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.standins import repository
+
 Moment = str
 """`-86 14:10`: ten past two UTC, 86 days before the base date."""
 DAY = 86_400
@@ -17,18 +19,10 @@ def seconds(moment: Moment) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(repository.Person):
     """Somebody of the organisation; `zone` is the offset of their clock."""
 
-    login: str
-    name: str
-    number: int
     zone: str = "+0000"
-
-    @property
-    def email(self) -> str:
-        """The address in their commits."""
-        return f"{self.login}@acme.example"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 from bot.demo.history import CommitSpec, Moment, Person, PullRequestSpec, RepositorySpec, ReviewSpec, TagSpec
 
 PEOPLE = {
-    "dana": Person(login="dana", name="Dana Lindqvist", number=31),
-    "emil": Person(login="emil", name="Emil Novák", number=32, zone="+0200"),
-    "fatou": Person(login="fatou", name="Fatou Diop", number=33),
+    "dana": Person(login="dana", name="Dana Lindqvist", email="dana@acme.example", number=31),
+    "emil": Person(login="emil", name="Emil Novák", email="emil@acme.example", number=32, zone="+0200"),
+    "fatou": Person(login="fatou", name="Fatou Diop", email="fatou@acme.example", number=33),
 }
 PATH = "platform/payments/core/ledger"
 

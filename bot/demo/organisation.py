@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,23 +24,13 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """What a commit changed against its first parent; a move is a removal and an addition, as forges list it."""
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    modified: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A repository on disk. `shas` and `trees` go by the commits' keys, `tags` are the tag objects' shas by name."""
+    """A repository on disk. `shas` go by the commits' keys, `tags` are what tags name, by their own names."""
 
     spec: RepositorySpec
     directory: Path
     base: int
     shas: Mapping[str, str]
-    trees: Mapping[str, Tree]
     tags: Mapping[str, str]
 
     def at(self, moment: Moment) -> int:
@@ -55,24 +45,18 @@ class Built:
         """A text with the shas it names filled in."""
         return template.format_map(self.shas)
 
-    def message(self, key: str) -> str:
-        """The commit's whole message."""
-        return _message(self.commit(key), self.shas)
+    def main_before(self, moment: Moment) -> str:
+        """The key of main's tip just before that moment."""
+        return [key for key in self.spec.line if seconds(self.landed_at(key)) < seconds(moment)][-1]
 
-    def delta(self, key: str) -> Delta:
-        """The paths the commit changed against its first parent."""
-        parents = self.commit(key).parents
-        before = self.trees[parents[0]] if parents else {}
-        after = self.trees[key]
-        return Delta(
-            added=tuple(sorted(after.keys() - before.keys())),
-            removed=tuple(sorted(before.keys() - after.keys())),
-            modified=tuple(sorted(path for path in after.keys() & before.keys() if after[path] != before[path])),
-        )
-
-    def main_at(self, moment: Moment) -> str:
-        """The key of main's tip at that moment."""
-        return [key for key in self.spec.line if seconds(self.landed_at(key)) <= seconds(moment)][-1]
+    def steps_of_main(self) -> Iterator[tuple[str, tuple[str, ...], PullRequestSpec | None]]:
+        """Each time main moved: the key of its new tip, the keys of all that it brought, and what was merged."""
+        merges = {pull.landed: pull for pull in self.spec.pull_requests if pull.landed}
+        brought = {key for pull in merges.values() for key in pull.brought}
+        for key in self.spec.line:
+            if key not in brought:
+                pull = merges.get(key)
+                yield key, (*pull.brought, key) if pull else (key,), pull
 
     def landed_at(self, key: str) -> Moment:
         """When a commit of main's line came to main."""
@@ -80,6 +64,10 @@ class Built:
             if key == pull.landed or key in pull.brought:
                 return pull.merged
         return self.commit(key).committed_at
+
+    def below(self, pull: PullRequestSpec) -> PullRequestSpec | None:
+        """The pull request that this one is stacked on."""
+        return next((other for other in self.spec.pull_requests if other.branch == pull.stacked_on), None)
 
     def head_at(self, pull: PullRequestSpec, moment: Moment) -> str:
         """The key of the pull request's head at that moment."""
@@ -124,7 +112,7 @@ def _build(root: Path, spec: RepositorySpec, base: int) -> Built:
             shutil.move(directory, final)
         elif _main(final) != shas[spec.line[-1]]:
             raise DemoError(f"{final} holds another history; remove the demo's data folder to start anew")
-    return Built(spec=spec, directory=final, base=base, shas=shas, trees=trees, tags=tags)
+    return Built(spec=spec, directory=final, base=base, shas=shas, tags=tags)
 
 
 def git(*arguments: str) -> str:
@@ -179,8 +167,9 @@ def _import(directory: Path, spec: RepositorySpec, trees: Mapping[str, Tree], ba
     """Feed fast-import commit by commit: a later message may name an earlier sha, so each is asked for at once."""
     shas: dict[str, str] = {}
     marks: dict[str, str] = {}
+    # Loose objects are read without a process for each.
     process = subprocess.Popen(
-        ["git", "-C", str(directory), "fast-import", "--quiet", "--done"],
+        ["git", "-c", "fastimport.unpackLimit=10000", "-C", str(directory), "fast-import", "--quiet", "--done"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=git_environment(),
     )  # fmt: skip
     if process.stdin is None or process.stdout is None or process.stderr is None:

@@ -3,9 +3,9 @@
 from bot.demo.history import CommitSpec, Moment, Person, PullRequestSpec, RepositorySpec, ReviewSpec, TagSpec
 
 PEOPLE = {
-    "alice": Person(login="alice", name="Alice Hart", number=5101),
-    "ben": Person(login="ben", name="Ben Okoro", number=5102, zone="+0530"),
-    "chloe": Person(login="chloe", name="Chloé Meyer", number=5103, zone="-0300"),
+    "alice": Person(login="alice", name="Alice Hart", email="alice@acme.example", number=5101),
+    "ben": Person(login="ben", name="Ben Okoro", email="ben@acme.example", number=5102, zone="+0530"),
+    "chloe": Person(login="chloe", name="Chloé Meyer", email="chloe@acme.example", number=5103, zone="-0300"),
 }
 CHECKOUT, CATALOG, PRICING = "services/checkout", "services/catalog", "libs/pricing"
 

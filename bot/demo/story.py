@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from bot.demo.deliveries import Delivery, Json, iso, stable_sha
+from bot.demo.deliveries import Delivery, iso, stable_sha
 from bot.demo.github_events import github_events
 from bot.demo.gitlab_events import gitlab_events
 from bot.demo.history import Moment
 from bot.demo.ledger import LEDGER
 from bot.demo.organisation import Organisation
 from bot.demo.shop import SHOP
+from bot.standins.forge import Json
 
 LATE = ("P3",)
 """Sent after everything else, though they happened in the middle."""

@@ -1,6 +1,6 @@
 """The bodies of GitLab's webhooks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.standins.forge import Json
 from bot.standins.gitlab.place import Place
@@ -140,10 +140,11 @@ def labels(of: Place, names: Sequence[str]) -> Json:
 
 
 def merge_request(
-    of: Place, mr: MergeRequest, by: Person, *, action: str, changes: Mapping[str, Json], oldrev: str | None = None
-) -> Payload:
-    """A merge request's event. It does not say when it was merged, nor what it was squashed to."""
-    attributes = _merge_request_attributes(of, mr) | {"action": action}
+    of: Place, mr: MergeRequest, by: Person, *, action: str, changes: Mapping[str, Json], oldrev: str | None = None,
+    written: Callable[[int], str] = old_time,
+) -> Payload:  # fmt: skip
+    """A merge request's event. It does not say when it was merged, nor what it was squashed to; instants are `written` so."""
+    attributes = _merge_request_attributes(of, mr, written) | {"action": action}
     if oldrev is not None:
         attributes["oldrev"] = oldrev
     return {
@@ -159,13 +160,13 @@ def merge_request(
     }
 
 
-def _merge_request_attributes(of: Place, mr: MergeRequest) -> Payload:
+def _merge_request_attributes(of: Place, mr: MergeRequest, written: Callable[[int], str]) -> Payload:
     return {
         "assignee_id": None,
         "assignee_ids": [],
         "reviewer_ids": [approval.user.number for approval in mr.approvals],
         "author_id": mr.author.number,
-        "created_at": old_time(mr.created_at),
+        "created_at": written(mr.created_at),
         "description": mr.description,
         "draft": mr.draft,
         "work_in_progress": mr.draft,
@@ -192,9 +193,9 @@ def _merge_request_attributes(of: Place, mr: MergeRequest) -> Payload:
         "total_time_spent": 0,
         "time_change": 0,
         "title": mr.title,
-        "updated_at": old_time(mr.updated_at),
+        "updated_at": written(mr.updated_at),
         "updated_by_id": None,
-        "prepared_at": old_time(mr.created_at),
+        "prepared_at": written(mr.created_at),
         "url": f"{of.web_url}/-/merge_requests/{mr.iid}",
         "source": project(of),
         "target": project(of),
