@@ -45,7 +45,10 @@ class _Teller:
         shop = self._shop
         yield self._delivery("-92 09:00", "ping", "ping", {
             "zen": "Practicality beats purity.", "hook_id": 480_001,
-            "hook": {"type": "App", "id": 480_001, "name": "web", "active": True, "events": ["pull_request", "push"], "app_id": 33_001},
+            "hook": {
+                "type": "App", "id": 480_001, "name": "web", "active": True, "app_id": 33_001,
+                "events": ["pull_request", "push"],
+            },
         })  # fmt: skip
         yield self._delivery("-50 09:00", "star", "star", {
             "action": "created", "starred_at": iso(shop.at("-50 09:00")),
@@ -59,9 +62,10 @@ class _Teller:
             yield self._push(tag.at, f"refs/tags/{tag.name}", ZEROS, shop.tags[tag.name], (), sender)
 
     def _delivery(self, at: Moment, event: str, what: str, payload: Mapping[str, Json]) -> Delivery:
+        installation = {"id": 880_001, "node_id": bodies.node("MDIz", 880_001)}
         return Delivery(
             at=self._shop.at(at), name=f"github {what}", path="/webhooks/github", kind="github", event=event,
-            payload={**payload, "installation": {"id": 880_001, "node_id": bodies.node("MDIz", 880_001)}}, base=self._shop.base,
+            payload={**payload, "installation": installation}, base=self._shop.base,
         )  # fmt: skip
 
     def _pushes_to_main(self) -> Iterator[Delivery]:

@@ -65,7 +65,9 @@ class _Teller:
         yield self._event(pull, pull.merged, "merge", merger, {"state_id": {"previous": 4, "current": 3}})
         yield self._push(pull.merged, branch, ledger.shas[head], ZEROS, (), merger)
 
-    def _event(self, pull: PullRequestSpec, at: Moment, action: str, by: Person, changes: Mapping[str, Json]) -> Delivery:
+    def _event(
+        self, pull: PullRequestSpec, at: Moment, action: str, by: Person, changes: Mapping[str, Json]
+    ) -> Delivery:
         ledger = self._ledger
         people = ledger.spec.people
         merged = action == "merge"
@@ -106,6 +108,6 @@ class _Teller:
 
     def _delivery(self, at: Moment, event: str, what: str, payload: Mapping[str, Json]) -> Delivery:
         return Delivery(
-            at=self._ledger.at(at), name=f"gitlab {what}", path="/webhooks/gitlab", kind="gitlab", event=event, payload=payload,
-            base=self._ledger.base,
+            at=self._ledger.at(at), name=f"gitlab {what}", path="/webhooks/gitlab", kind="gitlab", event=event,
+            payload=payload, base=self._ledger.base,
         )  # fmt: skip

@@ -120,8 +120,8 @@ async def test_a_pack_above_the_cap_is_refused(repo: GitRepo, mirror: Path, tmp_
     ("faults", "token", "error"),
     [
         *(([Fault(match="", kind=Status(status=status))], "", error) for status, error in (
-            (500, git.RemoteError), (503, git.RemoteError), (404, git.RemoteNotFoundError), (401, git.RemoteRefusedError),
-            (403, git.RemoteRefusedError),
+            (500, git.RemoteError), (503, git.RemoteError), (404, git.RemoteNotFoundError),
+            (401, git.RemoteRefusedError), (403, git.RemoteRefusedError),
         )),
         ([], "sesame-open", git.RemoteRefusedError),
     ],
