@@ -9,7 +9,7 @@ Rules:
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -115,25 +115,18 @@ class Correspondent:
         clients = self.clients()
         if not clients:
             return False
+        running = set(self.running)
         works = await self.store.read_async(partial(_due, now=self.clock(), composing=self.compose is not None))
-        waiting = {
-            work.turn.key: work
-            for work in works
-            if work.turn.forge in clients and work.turn.key not in self.running and (only is None or work.turn.key in only)
-        }
+        due = {work.turn.key: work for work in works if work.turn.forge in clients and (only is None or work.turn.key in only)}
+        # What ran while this was read is another page or done by now.
+        waiting = {key: work for key, work in due.items() if key not in running and key not in self.running}
         now = self.clock()
         order = self.pacing.in_order([work.turn for work in waiting.values()])
         chosen = [waiting[turn.key] for turn in order if self.pacing.start(turn, now=now)]
-        mine = await self._lease(chosen)
-        for work in chosen:
-            if work.turn.key in mine:
-                client = clients[work.turn.forge]
-                self.running[work.turn.key] = asyncio.create_task(self._take_turn(client, work))
-            else:
-                # Another worker was faster; there may be more.
-                self.pacing.end(work.turn)
-                self.wanted.set()
-        return bool(chosen)
+        for work in await self._lease(chosen):
+            client = clients[work.turn.forge]
+            self.running[work.turn.key] = asyncio.create_task(self._take_turn(client, work))
+        return bool(chosen) or any(key in running - self.running.keys() for key in due)
 
     async def stop(self) -> None:
         """End what runs; it goes on where it is when somebody takes it up."""
@@ -141,25 +134,19 @@ class Correspondent:
             task.cancel()
         await asyncio.gather(*self.running.values(), return_exceptions=True)
 
-    async def _lease(self, chosen: list[_Work]) -> set[str]:
-        keys = [work.turn.key for work in chosen]
-        if self.store.dialect == "sqlite" or not keys:
-            return set(keys)
-        now = self.clock()
-
-        def work(writer: Writer) -> set[str]:
-            of_errands = [one.turn.key for one in chosen if isinstance(one.what, Errand)]
-            of_messages = [one.turn.key for one in chosen if isinstance(one.what, Message)]
-            return errands.lease_errands(writer, of_errands, now=now, until=now + LEASE) | outbox.lease_messages(
-                writer, of_messages, now=now, until=now + LEASE
-            )
-
+    async def _lease(self, chosen: list[_Work]) -> list[_Work]:
+        """Those of the chosen that no other worker took; the others' turns are given back."""
+        if self.store.dialect == "sqlite" or not chosen:
+            return chosen
+        taken: dict[str, Errand | Message] = {}
         try:
-            return await self.store.write_async(work)
-        except StoreError:
-            for one in chosen:
-                self.pacing.end(one.turn)
-            raise
+            taken = await self.store.write_async(partial(_lease, chosen=chosen, now=self.clock()))
+        finally:
+            for work in chosen:
+                if work.turn.key not in taken:
+                    self.pacing.end(work.turn)
+                    self.wanted.set()
+        return [replace(work, what=taken[work.turn.key]) for work in chosen if work.turn.key in taken]
 
     async def _take_turn(self, client: ForgeClient, work: _Work) -> None:
         try:
@@ -275,6 +262,16 @@ class Correspondent:
                 errands.drop_errand(writer, work.what)
 
         await self.store.write_async(drop)
+
+
+def _lease(writer: Writer, *, chosen: list[_Work], now: Instant) -> dict[str, Errand | Message]:
+    of_errands = [work.turn.key for work in chosen if isinstance(work.what, Errand)]
+    of_messages = [work.turn.key for work in chosen if isinstance(work.what, Message)]
+    taken: list[Errand | Message] = [
+        *errands.lease_errands(writer, of_errands, now=now, until=now + LEASE),
+        *outbox.lease_messages(writer, of_messages, now=now, until=now + LEASE),
+    ]
+    return {one.key: one for one in taken}
 
 
 def _due(reader: Reader, *, now: Instant, composing: bool) -> list[_Work]:

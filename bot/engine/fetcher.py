@@ -72,11 +72,13 @@ class Fetcher:
             await self.api.look_at_definitions()
 
     async def start_due(self) -> bool:
-        """Start fetches of repositories that have due wishes and none running, as many as may run; whether any was started."""
+        """Start fetches of repositories that have due wishes and none running, as many as may run; whether there may be more."""
+        running = set(self.running)
         due = await self.store.read_async(lambda reader: mirror.due_fetches(reader, now=self.clock()))
         groups: dict[int, list[mirror.Wish]] = defaultdict(list)
         for wish in due:
-            if wish.repository_id not in self.running:
+            # One that ran while the wishes were read may have carried them out since.
+            if wish.repository_id not in running and wish.repository_id not in self.running:
                 groups[wish.repository_id].append(wish)
         fetches = sorted(map(_first_of, groups.values()), key=lambda wishes: min(map(_rank, wishes)))
         started = fetches[: max(AT_ONCE - self.fetching, 0)]
@@ -84,12 +86,13 @@ class Fetcher:
             self.fetching += 1
             number = wishes[0].repository_id
             self.running[number] = asyncio.create_task(self._fetch(number, wishes))
-        return bool(started)
+        return bool(started) or any(wish.repository_id in running - self.running.keys() for wish in due)
 
     async def drain(self) -> None:
         """Fetch until nothing is due and nothing runs."""
         while await self.start_due() or self.running:
-            await asyncio.wait(self.running.values(), return_when=asyncio.FIRST_COMPLETED)
+            if self.running:
+                await asyncio.wait(self.running.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def stop(self) -> None:
         """End what runs; its wishes stay."""

@@ -111,10 +111,10 @@ def find_errands(reader: Reader, keys: list[str]) -> list[Errand]:
     return reader.fetch_in("errands_by_key", to_errand, list(keys))
 
 
-def lease_errands(writer: Writer, keys: list[str], *, now: Instant, until: Instant) -> set[str]:
-    """Take errands that are due for this process alone until an instant; those that were to be had."""
-    mine = set(writer.fetch_in("lock_due_errands", str, list(keys), now=now))
-    writer.execute_many("lease_errand", [{"key": key, "until": until} for key in sorted(mine)])
+def lease_errands(writer: Writer, keys: list[str], *, now: Instant, until: Instant) -> list[Errand]:
+    """Take errands that are due for this process alone until an instant; those that were to be had, as they are now."""
+    mine = find_errands(writer, writer.fetch_in("lock_due_errands", str, list(keys), now=now))
+    writer.execute_many("lease_errand", [{"key": one.key, "until": until} for one in mine])
     return mine
 
 

@@ -57,10 +57,10 @@ def find_messages(reader: Reader, keys: list[str]) -> list[Message]:
     return reader.fetch_in("messages_by_key", to_message, list(keys))
 
 
-def lease_messages(writer: Writer, keys: list[str], *, now: Instant, until: Instant) -> set[str]:
-    """Take messages that are due for this process alone until an instant; those that were to be had."""
-    mine = set(writer.fetch_in("lock_due_messages", str, list(keys), now=now))
-    writer.execute_many("lease_message", [{"key": key, "until": until} for key in sorted(mine)])
+def lease_messages(writer: Writer, keys: list[str], *, now: Instant, until: Instant) -> list[Message]:
+    """Take messages that are due for this process alone until an instant; those that were to be had, as they are now."""
+    mine = find_messages(writer, writer.fetch_in("lock_due_messages", str, list(keys), now=now))
+    writer.execute_many("lease_message", [{"key": one.key, "until": until} for one in mine])
     return mine
 
 
