@@ -62,7 +62,7 @@ class _Teller:
             yield self._push(tag.at, f"refs/tags/{tag.name}", ZEROS, shop.tags[tag.name], (), sender)
 
     def _delivery(self, at: Moment, event: str, what: str, payload: Mapping[str, Json]) -> Delivery:
-        installation = {"id": 880_001, "node_id": bodies.node("MDIz", 880_001)}
+        installation: Json = {"id": 880_001, "node_id": bodies.node("MDIz", 880_001)}
         return Delivery(
             at=self._shop.at(at), name=f"github {what}", path="/webhooks/github", kind="github", event=event,
             payload={**payload, "installation": installation}, base=self._shop.base,
