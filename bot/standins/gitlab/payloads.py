@@ -143,7 +143,7 @@ def merge_request(
     of: Place, mr: MergeRequest, by: Person, *, action: str, changes: Mapping[str, Json], oldrev: str | None = None,
     written: Callable[[int], str] = old_time,
 ) -> Payload:  # fmt: skip
-    """A merge request's event, instants `written` so; neither when it was merged nor what it was squashed to is told."""
+    """A merge request's event, its instants `written` so. It does not say when it was merged, nor squashed to what."""
     attributes = _merge_request_attributes(of, mr, written) | {"action": action}
     if oldrev is not None:
         attributes["oldrev"] = oldrev
