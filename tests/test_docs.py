@@ -1,5 +1,6 @@
 """Documentation and code say the same: every command, route and changelog is there."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -57,3 +58,13 @@ def test_links_between_documents_hold() -> None:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             if not target.endswith(".png"):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_tables_of_events_are_the_codes_own() -> None:
+    spec = importlib.util.spec_from_file_location("events", DOCS / "events.py")
+    assert spec is not None and spec.loader is not None
+    events = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(events)
+    document = (DOCS / "webhooks.md").read_text()
+    assert events.rendered(document) == document, "run python docs/events.py"
+    assert "| `repository.renamed` |" in document
