@@ -86,6 +86,8 @@ def joined(one: PullRequestRecord, other: PullRequestRecord) -> PullRequestRecor
     return PullRequestRecord(
         pull_request=replace(
             core,
+            # Not every event names the author, and nobody else becomes it.
+            author=max(a.author, b.author),
             state=state,
             created_at=min((at for at in (a.created_at, b.created_at) if at is not None), default=None),
             merged_at=merged_at,

@@ -47,6 +47,13 @@ def test_the_newest_words_win() -> None:
     assert (found.title, found.body, found.labels) == ("Add a basket", "why", ("hotfix", "ui"))
 
 
+def test_an_event_that_does_not_name_the_author_leaves_the_one_that_is_known() -> None:
+    nameless = replace(OPENED, author="", title="Add a basket")
+    for events in ((seen(10, OPENED), seen(20, nameless)), (seen(20, nameless), seen(10, OPENED))):
+        found = known(*events)
+        assert (found.author, found.title) == ("ann", "Add a basket")
+
+
 def test_two_label_events_of_one_second_have_a_fixed_winner() -> None:
     """GitHub sends one event per label, each with the array as it was, in the same second."""
     one, two = replace(OPENED, labels=("a",)), replace(OPENED, labels=("a", "hotfix"))
