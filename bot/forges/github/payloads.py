@@ -19,15 +19,16 @@ from bot.guard import GuardError, decode_json_as
 __all__ = ["MERGED_RANK", "TABLE", "PayloadError", "parse_github"]
 
 _OTHERS = (
-    "branch_protection_configuration branch_protection_rule bypass_request_push_ruleset check_run check_suite "
-    "code_scanning_alert commit_comment create custom_property custom_property_values delete dependabot_alert deploy_key "
-    "deployment_protection_rule deployment_review discussion discussion_comment fork github_app_authorization gollum "
-    "issue_comment issues label marketplace_purchase member membership merge_group meta milestone org_block package "
-    "page_build personal_access_token_request ping project project_card project_column projects_v2 projects_v2_item "
+    "branch_protection_configuration branch_protection_rule bypass_request_push_ruleset cache_sync check_run "
+    "check_suite code_scanning_alert commit_comment content_reference create custom_property "
+    "custom_property_values delete dependabot_alert deploy_key deployment_protection_rule deployment_review "
+    "discussion discussion_comment enterprise fork github_app_authorization gollum issue_comment issues label "
+    "marketplace_purchase member membership merge_group meta milestone org_block package page_build "
+    "personal_access_token_request ping project project_card project_column projects_v2 projects_v2_item "
     "projects_v2_status_update public pull_request_review_comment pull_request_review_thread registry_package "
     "repository_advisory repository_dispatch repository_import repository_ruleset repository_vulnerability_alert "
-    "secret_scanning_alert secret_scanning_alert_location security_advisory security_and_analysis sponsorship star status "
-    "sub_issues team team_add watch workflow_dispatch workflow_job workflow_run"
+    "secret_scanning_alert secret_scanning_alert_location security_advisory security_and_analysis sponsorship "
+    "star status sub_issues team team_add user watch workflow_dispatch workflow_job workflow_run"
 )
 TABLE: Table = {
     **PUSHES, **PULL_REQUESTS, **REPOSITORIES, **DELIVERIES,
