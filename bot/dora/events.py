@@ -36,6 +36,8 @@ class Push:
     ref: str
     after: Sha | None
     commits: tuple[Commit, ...] = ()
+    before: Sha | None = None
+    """Where the ref stood; `None` when it was made, or nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from bot.dora.commits import Commit, Sha
 from bot.dora.events import Push
 from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
+from bot.facts.marks import mark_pull_request
 from bot.store import Row, Writer
 
 PROVISIONAL, SHALLOW, LISTED, COMPLETE = 0, 1, 2, 3
@@ -30,6 +31,7 @@ class _PathId(NamedTuple):
 
 def record_pushes(writer: Writer, repository_id: int, pushes: Sequence[Push], *, now: Instant) -> None:
     """Record pushes to one repository; the mirror's commits, with parents, replace the provisional ones later."""
+    _record_bases(writer, repository_id, pushes)
     for ref in sorted({push.ref for push in pushes}):
         want_fetch(writer, repository_id=repository_id, ref=ref, now=now)
     commits = {commit.sha: commit for push in pushes for commit in push.commits}
@@ -46,6 +48,21 @@ def record_pushes(writer: Writer, repository_id: int, pushes: Sequence[Push], *,
         for i, commit in enumerate(new)
     ]
     writer.write_many("git_commit", rows, on_conflict="keep")
+
+
+def _record_bases(writer: Writer, repository_id: int, pushes: Sequence[Push]) -> None:
+    """Where branches stood, and the fast-forwards that began there."""
+    rows = {
+        (repository_id, push.after, push.ref, push.before)
+        for push in pushes
+        if push.after is not None and push.before is not None and push.ref.startswith("refs/heads/")
+    }
+    if not rows:
+        return
+    merged = writer.fetch_in("pull_requests_merged_by", int, sorted({row[1] for row in rows}), repository_id=repository_id)
+    writer.write_many("push_base", sorted(rows), on_conflict="keep")
+    for number in sorted(set(merged)):
+        mark_pull_request(writer, repository_id=repository_id, number=number)
 
 
 def commit_row(

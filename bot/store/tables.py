@@ -171,6 +171,11 @@ _TABLES = (
         key="repository_id sha",
     ),
     _table(
+        "push_base",
+        "repository_id after ref before",
+        key="repository_id after ref before",
+    ),
+    _table(
         "repository_access",
         "repository_id way reason partial checked_at",
         key="repository_id",

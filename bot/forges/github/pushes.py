@@ -54,6 +54,7 @@ def _read(body: bytes, origin: Origin) -> ForgeEvent:
         ref=ref,
         after=after,
         commits=tuple(_commit(commit) for commit in event.commits or ()),
+        before=fields.sha(event.before),
     )
 
 

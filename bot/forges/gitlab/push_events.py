@@ -32,6 +32,7 @@ class _Push(Struct):
     after: str
     project_id: int
     project: Project
+    before: str | None = None
     checkout_sha: str | None = None
     commits: list[_Commit] | None = None
 
@@ -39,6 +40,7 @@ class _Push(Struct):
 class _Change(Struct):
     ref: str
     after: str
+    before: str | None = None
 
 
 class _RepositoryUpdate(Struct):
@@ -61,17 +63,20 @@ def _read_push(body: bytes, origin: Origin) -> ForgeEvent:
         ref=ref,
         after=after,
         commits=tuple(_commit(commit) for commit in event.commits or ()),
+        before=fields.sha(event.before),
     )
 
 
 def _read_update(body: bytes, origin: Origin) -> ForgeEvent:
     event = decode_json_as(_RepositoryUpdate, body)
-    moved = [(ref, fields.sha(change.after)) for change in event.changes if (ref := fields.ref(change.ref)) is not None]
+    moved = [(ref, change) for change in event.changes if (ref := fields.ref(change.ref)) is not None]
     if not moved:
         return Ignored(reason="other_ref")
-    ref, after = moved[0] if len(moved) == 1 else (EVERY_REF, None)
     repository = project_ref(event.project, origin, project_id=event.project_id, seen_at=None)
-    return Push(repository=repository, ref=ref, after=after)
+    if len(moved) > 1:
+        return Push(repository=repository, ref=EVERY_REF, after=None)
+    ((ref, change),) = moved
+    return Push(repository=repository, ref=ref, after=fields.sha(change.after), before=fields.sha(change.before))
 
 
 def _commit(commit: _Commit) -> Commit:

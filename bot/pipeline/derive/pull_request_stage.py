@@ -108,10 +108,12 @@ def _bases(reader: Reader, repository_id: int, pull_request: PullRequest) -> lis
     """Only a fast-forward asks for them: its head is what it was merged as."""
     if pull_request.merged_at is None or pull_request.merge_sha != pull_request.head_sha:
         return []
-    return reader.fetch(
+    before = reader.fetch(
         "merged_before", bytes, repository_id=repository_id, base_ref=pull_request.base_ref,
         merged_at=pull_request.merged_at, number=pull_request.number,
     )
+    ref = f"refs/heads/{pull_request.base_ref}"
+    return before + reader.fetch("push_bases", bytes, repository_id=repository_id, ref=ref, after=pull_request.merge_sha)
 
 
 def _built_upon(reader: Reader, repository_id: int, history: History, pull_request: PullRequest | None) -> Iterator[int]:

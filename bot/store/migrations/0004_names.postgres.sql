@@ -17,6 +17,14 @@ CREATE TABLE test_merge (           -- what a forge tried out: deployed, it stan
 );
 CREATE INDEX test_merge_head ON test_merge (repository_id, head_sha);
 
+CREATE TABLE push_base (            -- where a branch stood before a push, so where a fast-forward begins
+    repository_id BIGINT NOT NULL,
+    after BYTEA NOT NULL,
+    ref TEXT COLLATE "C" NOT NULL,
+    before BYTEA NOT NULL,
+    PRIMARY KEY (repository_id, after, ref, before)
+);
+
 ALTER TABLE forge_repository ADD COLUMN told_at BIGINT NOT NULL DEFAULT 0;  -- when default branch and remote were told
 CREATE INDEX repository_forge_id ON repository (forge_id);
 

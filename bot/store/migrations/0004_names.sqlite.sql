@@ -17,6 +17,14 @@ CREATE TABLE test_merge (           -- what a forge tried out: deployed, it stan
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX test_merge_head ON test_merge (repository_id, head_sha);
 
+CREATE TABLE push_base (            -- where a branch stood before a push, so where a fast-forward begins
+    repository_id INTEGER NOT NULL,
+    after BLOB NOT NULL,
+    ref TEXT NOT NULL,
+    before BLOB NOT NULL,
+    PRIMARY KEY (repository_id, after, ref, before)
+) STRICT, WITHOUT ROWID;
+
 ALTER TABLE forge_repository ADD COLUMN told_at INTEGER NOT NULL DEFAULT 0;  -- when default branch and remote were told
 CREATE INDEX repository_forge_id ON repository (forge_id);
 

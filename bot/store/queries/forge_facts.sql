@@ -41,6 +41,10 @@ JOIN repository r ON r.id = :repository_id
 WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
     AND d.commit_sha IN (:keys)
 
+-- name: push_bases
+-- Where a branch stood before it was pushed to this commit.
+SELECT before FROM push_base WHERE repository_id = :repository_id AND after = :after AND ref = :ref ORDER BY before
+
 -- name: fingerprint_names
 -- Which repository every name meant, and why.
 SELECT n.name, n.from_at, n.told, r.name, r.forge, r.forge_id, r.default_branch
@@ -73,6 +77,11 @@ FROM forge_release e JOIN repository r ON r.id = e.repository_id ORDER BY r.name
 -- Every issue and incident.
 SELECT r.name, i.number, i.kind, i.title, i.labels, i.severity, i.state, i.created_at, i.closed_at, i.told_at
 FROM forge_issue i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.number
+
+-- name: fingerprint_push_bases
+-- Where branches stood before pushes.
+SELECT r.name, b.after, b.ref, b.before
+FROM push_base b JOIN repository r ON r.id = b.repository_id ORDER BY r.name, b.after, b.ref, b.before
 
 -- name: fingerprint_test_merges
 -- Every test merge.
