@@ -103,14 +103,16 @@ class Room:
         for one in new:
             self.store.write(lambda writer, one=one: record_deployment(writer, one, received_at=one.finished_at + 10**9))
 
-    def know(self, name: str, path: Path, *, forge_id: str = "", seen_at: Instant | None = None) -> RepositoryRow:
+    def know(
+        self, name: str, path: Path, *, forge: str = "github", forge_id: str = "", seen_at: Instant | None = None
+    ) -> RepositoryRow:
         """Somebody says that a repository is to be read in place."""
-        ref = RepositoryRef(name=name, forge="github", remote=str(path), forge_id=forge_id, seen_at=seen_at)
+        ref = RepositoryRef(name=name, forge=forge, remote=str(path), forge_id=forge_id, seen_at=seen_at)
         return self.store.write(lambda writer: ensure_repository(writer, ref, local=True))
 
-    def read_in_place(self, name: str, path: Path) -> RepositoryRow:
+    def read_in_place(self, name: str, path: Path, *, forge: str = "github") -> RepositoryRow:
         """Somebody syncs a path under a name."""
-        row = self.know(name, path)
+        row = self.know(name, path, forge=forge)
         self.ingest(row.id, path)
         return row
 
