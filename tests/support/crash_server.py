@@ -36,8 +36,8 @@ def _counting(writer: Writer, claims: Sequence[intake.Claim], outcomes: Sequence
     _record(writer, [claim for claim, _ in held], [outcome for _, outcome in held], now=now)
 
 
-def _split(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], int]) -> None:
-    outcomes = [intake.read_delivery(claim) for claim in claims]
+def _split(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], int], origin: intake.Origin) -> None:
+    outcomes = [intake.read_delivery(claim, origin) for claim in claims]
     events = [outcome.event for outcome in outcomes if outcome.event is not None]
 
     def effects(writer: Writer) -> None:

@@ -19,18 +19,18 @@ from bot.store import Store
 _parse, _process = intake._parse, intake.process_deliveries
 
 
-def _poisoned(claim: intake.Claim) -> ForgeEvent:
+def _poisoned(claim: intake.Claim, origin: intake.Origin) -> ForgeEvent:
     if b'"title": "raise' in claim.body:
         raise KeyError("a fault of ours")
     if b'"title": "hang' in claim.body:
         time.sleep(3_600)
     if b'"title": "kill' in claim.body:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _parse(claim)
+    return _parse(claim, origin)
 
 
-def _noting(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], int]) -> None:
-    _process(store, claims, now=now)
+def _noting(store: Store, claims: Sequence[intake.Claim], *, now: Callable[[], int], origin: intake.Origin) -> None:
+    _process(store, claims, now=now, origin=origin)
     with Path(os.environ["WAITED"]).open("a") as notes:
         notes.writelines(f"{claim.id} {now() - claim.received_at}\n" for claim in claims)
 
