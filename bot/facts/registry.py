@@ -5,7 +5,7 @@ Rules: the forge's host and number are the key, else the name. What is entered c
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bot.dora.deployments import Series
@@ -44,6 +44,7 @@ class Registry:
         self._names: dict[int, set[NameRow]] = {}
         self._stored_names: dict[int, set[NameRow]] = {}
         self._numbers: dict[tuple[str, str, str], int] = {}
+        self._numberless: set[int] = set()
         self._whole: set[RepositoryId] = set()
         """Names of which every row is here."""
         self._renames: list[NamespaceRenamed] | None = None
@@ -102,6 +103,8 @@ class Registry:
         for id, row in new.items():
             self._names[id], self._stored_names[id] = set(), set()
             self._numbers[_number(row)] = id
+            if not row.forge_id:
+                self._numberless.add(id)
         for name in self._writer.fetch_in("names_of_repositories", NameRow, sorted(new)):
             self._names[name.repository_id].add(name)
             self._stored_names[name.repository_id].add(name)
@@ -116,13 +119,12 @@ class Registry:
         if not ref.forge_id:
             return self._all_names().meaning(ref.name, ref.seen_at)
         # Known by its name alone: synced by a person, or from a definition.
-        return min(self._nameless(ref), default=None)
+        return next(self._known_by_name(ref), None)
 
-    def _nameless(self, ref: RepositoryRef) -> list[int]:
-        return [
-            row.id for row in self.rows.values()
-            if not row.forge_id and row.forge in (ref.forge, "git") and any(name.name == ref.name for name in self._names[row.id])
-        ]  # fmt: skip
+    def _known_by_name(self, ref: RepositoryRef) -> Iterator[int]:
+        for id in sorted(self._numberless):
+            if self.rows[id].forge in (ref.forge, "git") and any(name.name == ref.name for name in self._names[id]):
+                yield id
 
     def enter(self, ref: RepositoryRef) -> int:
         """The repository that a ref means, made if it is new; it is called so."""
@@ -133,7 +135,10 @@ class Registry:
                 id, ref.name, ref.forge, ref.forge_id, ref.remote, 0, ref.default_branch, None, None
             )
             self._names[id] = set()
+            if not ref.forge_id:
+                self._numberless.add(id)
         elif ref.forge_id and not self.rows[id].forge_id:
+            self._numberless.remove(id)
             self.rows[id] = self.rows[id]._replace(forge=ref.forge, forge_id=ref.forge_id)
             self._names[id] = {row for row in self._names[id] if row.from_at != UNKNOWN_SINCE}
         self._numbers[_number(self.rows[id])] = id
@@ -155,7 +160,7 @@ class Registry:
 
     def twin(self, id: int, ref: RepositoryRef) -> RepositoryRow | None:
         """Another row that was made for this repository when only the name was known."""
-        return next((self.rows[other] for other in self._nameless(ref) if other != id), None)
+        return next((self.rows[other] for other in self._known_by_name(ref) if other != id), None)
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
@@ -206,8 +211,9 @@ class Registry:
     def _concerned(self, rows: Collection[NameRow], renamed: Collection[int]) -> list[tuple[Series, Instant]]:
         names = self._all_names()
         touched = {row.name for row in rows}
+        known = {row.name for stored in self._stored_names.values() for row in stored}
         # An earlier sight of a name that only one ever bore changes nothing.
-        wanted = {name for name in touched if len(names.meanings(name)) != 1 or self._is_new(name)}
+        wanted = {name for name in touched if len(names.meanings(name)) != 1 or name not in known}
         for id in renamed:
             wanted |= {row.name for row in self._names[id]}
         found = self._writer.fetch_in("series_named", _series_at, sorted(wanted)) if wanted else []
@@ -215,9 +221,6 @@ class Registry:
         for one, at in found:
             earliest[one] = min(at, earliest.get(one, at))
         return sorted(earliest.items())
-
-    def _is_new(self, name: RepositoryId) -> bool:
-        return not any(row.name == name for rows in self._stored_names.values() for row in rows)
 
     def _all_names(self) -> Names:
         rows = (row for rows in self._names.values() for row in rows)

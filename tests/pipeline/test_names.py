@@ -1,5 +1,6 @@
 """Names are intervals: renames and transfers keep the history, and an old name may be taken by another repository."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from bot.answers.deployments import list_deployments
 from bot.answers.questions import Filters, Page
 from bot.answers.repositories import load_repositories
 from bot.answers.services import load_services
-from bot.dora.events import RepositoryRef
+from bot.dora.events import InstallationChanged, NamespaceRenamed, RepositoryRef
 from bot.facts.errands import due_errands
 from bot.facts.repositories import ensure_repository
 from bot.pipeline.mirror import due_fetches
+from bot.pipeline.recording import record_events
 from bot.store import Store
+from bot.store.opening import open_store
 from tests.pipeline.naming_room import LATER, Room, Told, at, deployed, github, gitlab, pull_request
 from tests.support.gitrepo import GitRepo
 
@@ -308,3 +311,21 @@ def test_a_project_below_a_relative_url_root(store: Store, tmp_path: Path) -> No
     room.work()
     assert room.called("git.acme.com/acme/eu/shop") == "git.acme.com/acme/eu/shop"
     assert at(1)
+
+
+def test_an_account_of_thousands_of_repositories_is_recorded_and_renamed_in_seconds(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    store.migrate()
+    refs = tuple(
+        RepositoryRef(name=f"github.com/huge/part-{n}", forge="github", forge_id=f"{n}", remote="", default_branch="", installation_id="9")
+        for n in range(1, 5_001)
+    )
+    installed = InstallationChanged(id="9", account="huge", at=at(0), added=refs)
+    renamed_account = NamespaceRenamed(old="github.com/huge", new="github.com/vast", at=at(1))
+    begun = time.process_time()
+    store.write(lambda writer: record_events(writer, [installed], now=at(0)))
+    store.write(lambda writer: record_events(writer, [renamed_account], now=at(1)))
+    assert time.process_time() - begun < 4, "each repository is held against each"
+    names = store.read(lambda reader: {one.repository for one in load_repositories(reader, Filters())})
+    assert names == {f"github.com/vast/part-{n}" for n in range(1, 5_001)}
+    store.close()
