@@ -136,6 +136,18 @@ async def test_an_empty_store_says_what_to_do_next(aiohttp_client, store):
     await load(client, "/rules")
 
 
+async def test_what_became_of_a_repository_at_its_forge_is_said(aiohttp_client, store):
+    seed = Seed()
+    for n, state in enumerate(("archived", "removed", "deleted"), 1):
+        seed.repository(n, f"github.com/acme/{state}", synced_at=NOW - HOUR)
+        told = {"repository_id": n, "installation_id": "", "state": state, "state_at": NOW, "told_at": NOW}
+        seed.rows["forge_repository"].append(told)
+    page = await load(await browse(aiohttp_client, store, seed), "/repositories")
+    assert "never synced" not in page.words
+    for text in ("archived", "not read any more", "it was taken from the App’s installation", "deleted"):
+        assert text in (word.strip() for word in page.text), text
+
+
 async def test_definitions_tell_their_origin_their_rivals_and_what_is_wrong(aiohttp_client, store):
     seed = Seed()
     seed.repository(1, "github.com/acme/shop", synced_at=NOW - HOUR)
