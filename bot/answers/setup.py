@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bot.answers.health import HookHealth, hook_health
+from bot.answers.health import HookHealth, Trouble, correspondence_in_trouble, hook_health
 from bot.dora.instants import DAY, Instant
 from bot.facts.switches import reports_enabled
 from bot.forges.github.features import FeatureState, feature_states
@@ -51,6 +51,8 @@ class SetupShown:
     installations: tuple[InstallationShown, ...]
     github: ForgeShown
     gitlab: ForgeShown
+    troubles: tuple[Trouble, ...]
+    """Questions and messages that failed when they were last tried."""
 
 
 class _Installation(NamedTuple):
@@ -70,6 +72,7 @@ def load_setup(reader: Reader, *, now: Instant) -> SetupShown:
         installations=tuple(_installation(row, repositories) for row in rows if row.state != "deleted"),
         github=_forge(reader, "github", hooks, now=now),
         gitlab=_forge(reader, "gitlab", hooks, now=now),
+        troubles=tuple(correspondence_in_trouble(reader)),
     )
 
 

@@ -80,11 +80,13 @@ def _print_status(configured: Settings, *, as_json: bool) -> None:
         state = f"{'QUIET, ' if hook.quiet else ''}{hook.state}{f' ({hook.error})' if hook.error else ''}"
         click.echo(f"{hook.subject}: {state}; {hook.gaps} deliveries missed, {hook.repaired} repaired")
     for one in shown.installations:
-        click.echo(f"\n{one.account or one.id} ({one.state}, {one.repositories} repositories)")
+        click.echo(f"\n{one.account or one.id} ({one.state}; repositories: {one.repositories:,})")
         for known in one.features:
             said = "ok" if known.works else "optional" if known.feature.optional else "MISSING"
             lacking = f": lacks {', '.join(known.missing)}" if known.missing else ""
             click.echo(f"  {said:<9}{known.feature.name}{lacking}")
+    if any(not known.works and not known.feature.optional for one in shown.installations for known in one.features):
+        click.echo("\nMISSING: change the App's permissions and events on GitHub, then accept them for the installation.")
     if app and not shown.installations:
         click.echo("It is not installed anywhere yet; /setup leads there.")
 

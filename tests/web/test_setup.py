@@ -21,6 +21,7 @@ import bot.credentials
 from bot.cli.main import main
 from bot.credentials import Credentials
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
+from bot.facts.errands import PULL_REQUESTS, due_errands, postpone_errand, want_errand
 from bot.facts.hooks import record_hooks
 from bot.facts.switches import reports_enabled, set_reports
 from bot.forges.client import HookSeen
@@ -29,7 +30,7 @@ from bot.forges.github.features import EVENTS, FEATURES, PERMISSIONS, WITH_CHECK
 from bot.settings import load_settings
 from bot.standins.faults import Fault, Status
 from bot.standins.github import GitHub
-from bot.store import Store
+from bot.store import Store, Writer
 from bot.web.routes import make_app, make_runner
 from bot.web.tickets import LIFE, TICKET, TicketError, read_ticket, write_ticket
 from tests.web.doors import NOW, github_headers, make_key, receipts
@@ -189,8 +190,28 @@ async def test_what_an_installation_lacks_is_said(store: Store, tmp_path: Path, 
         assert "active" in states["GitHub App rollforward"]
         assert "disabled" in states["acme/shop"] and "four failures" in states["acme/shop"]
         assert text.count('role="status"') == 1, "the alarm is GitLab's alone"
+        assert "then accept them for acme" in text
         assert "left-us" not in text
         assert "0123456789abcdefg" not in text
+
+
+async def test_a_gitlab_without_hooks_is_told_how_to_register_them(store: Store, tmp_path: Path, unused_tcp_port: int) -> None:
+    none = HookSeen(id="all", subject="webhooks", state="gone", reason="no webhook leads here")
+    store.write(lambda writer: record_hooks(writer, "gitlab", [none]))
+    environ = {"GITLAB_TOKEN": "glpat-0123456789abcdef", "GITLAB_WEBHOOK_SECRET": "0123456789abcdefg"}
+    async with open_house(store, tmp_path, unused_tcp_port, **environ) as house:
+        assert "rollforward setup gitlab --group" in (await house.page("/setup"))[1]
+
+
+async def test_what_a_forge_refused_is_shown(store: Store, tmp_path: Path, unused_tcp_port: int) -> None:
+    def work(writer: Writer) -> None:
+        want_errand(writer, kind=PULL_REQUESTS, forge="github", owner="acme", repository_id=3, now=NOW)
+        (errand,) = due_errands(writer, now=NOW, per_owner=1)
+        postpone_errand(writer, errand, error="the installation lacks a right", attempts=1, run_at=NOW + DAY)
+
+    store.write(work)
+    async with open_house(store, tmp_path, unused_tcp_port) as house:
+        assert "the installation lacks a right" in (await house.page("/setup"))[1]
 
 
 # Who may --------------------------------------------------------------------------------------------------------------
