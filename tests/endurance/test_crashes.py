@@ -28,7 +28,7 @@ import pytest
 from tests.support.crash_server import EFFECT
 
 SECRET = "0123456789-of-the-crash-test"
-KILLS = int(os.environ.get("KILLS", "100" if os.environ.get("ENDURE") else "12"))
+KILLS = int(os.environ.get("KILLS", "100" if os.environ.get("ENDURE") else "10"))
 """Per engine."""
 SENDERS = 24
 MUTANT_KILLS = 12
