@@ -261,7 +261,7 @@ def _identity(host: str, segments: tuple[str, ...]) -> RepositoryId:
     names = [segment.lower() for segment in segments]
     if names:
         names[-1] = names[-1].removesuffix(".git")
-    if not names or not all(names) or (host == "github.com" and len(names) != 2) or len(names) > MAX_SEGMENTS:
+    if not names or not all(names) or names[-1] in (".", "..") or (host == "github.com" and len(names) != 2) or len(names) > MAX_SEGMENTS:
         raise RepositoryUrlError(f"no repository is named after the host {host}")
     if any(set(name) & {"/", "%"} or name == "-" for name in names):
         raise RepositoryUrlError("a repository's path holds an encoded slash, a percent sign, or `-` for a name")

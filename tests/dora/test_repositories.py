@@ -105,6 +105,8 @@ HOSTILE = [
     "https://github.com/datadog",
     "https://github.com/.git/.git",
     "https://github.com/o/..",
+    "https://github.com/o/...git",
+    "https://github.com/o/..git",
     "https://github.com/o/%2e%2e",
     "https://github.com/o/a%2Fb",
     "https://github.com/o/a%00b",
