@@ -103,7 +103,12 @@ class Correspondent:
         if not due:
             return
 
+        new = {forge for forge, _ in due} - {forge for forge, _ in self.asked_at}
+
         def wish(writer: Writer) -> None:
+            for forge in sorted(new):
+                # Whoever starts us again may have mended what was refused.
+                errands.retry_refused(writer, forge=forge, now=now)
             for forge, kind in due:
                 errands.want_errand(writer, kind=kind, forge=forge, owner="", now=now)
 
@@ -152,9 +157,11 @@ class Correspondent:
         try:
             await self._act(client, work)
         except StoreUnavailableError as error:
-            # Nothing is to blame but the store; it stays due.
+            # Nothing is to blame but the store: it is due again at once.
             log.warning("store unavailable", error=str(error))
             await asyncio.sleep(STORE_AWAY)
+            with suppress(StoreError):
+                await self._postpone(work, "", attempts=work.what.attempts, run_at=self.clock())
         except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a visible state with a next try
             log.warning("errand failed", key=work.turn.key, kind=type(error).__name__, error=f"{error}"[:500])
             with suppress(StoreError):
@@ -177,6 +184,9 @@ class Correspondent:
         except TimeoutError:
             await self._wait_for_forge(work, ForgeUnavailableError("too_slow", f"no answer within {PATIENCE:.0f} s"))
         except NotAllowedError as error:
+            if error.is_of_credentials:
+                await self._wait_for_forge(work, ForgeUnavailableError(error.slug, str(error)))
+                return
             self.pacing.answered(turn)
             run_at = self.clock() + errands.DAILY
             await self._postpone(work, f"{errands.REFUSED}: {error}", attempts=work.what.attempts + 1, run_at=run_at)

@@ -23,6 +23,11 @@ class ForgeUnavailableError(ForgeError):
 class NotAllowedError(ForgeError):
     """The credentials do not reach so far; the detail names the permission that is missing."""
 
+    @property
+    def is_of_credentials(self) -> bool:
+        """Whether the forge does not know the credentials at all: asking for something else helps as little."""
+        return self.slug in {"unauthorized", "unauthorised", "no_app"}
+
 
 class NotThereError(ForgeError):
     """What was asked for is not there, or not for us."""

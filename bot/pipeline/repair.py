@@ -135,6 +135,8 @@ async def read_hooks(store: Store, client: ForgeClient, *, now: Instant) -> None
     try:
         seen = await client.hooks()
     except NotAllowedError as error:
+        if error.is_of_credentials:
+            raise
         seen = (HookSeen(id="all", subject="webhooks", state="forbidden", reason=str(error)),)
     if not seen:
         reason = "no webhook leads here: changes are looked for every hour"
@@ -187,6 +189,8 @@ async def read_log(
     try:
         page = await client.log(hook.id, cursor=errand.cursor)
     except NotAllowedError as error:
+        if error.is_of_credentials:
+            raise
         reason = str(error)
         await store.write_async(lambda writer: _give_up_log(writer, errand, hook, reason=reason, now=clock()))
         await _reconcile_in_time(store, hook, now=clock())

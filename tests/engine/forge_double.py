@@ -167,7 +167,7 @@ class Office:
         """Work until nothing is due at this instant."""
         running = self.correspondent.running
         while await self.correspondent.start_due() or running:
-            if running:
+            if not await self.correspondent.start_due() and running:
                 await asyncio.wait(running.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def round(self) -> None:

@@ -8,13 +8,14 @@ from functools import partial
 import pytest
 
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND, Instant
+from bot.engine import correspondent
 from bot.engine.pacing import FAILURES_TO_OPEN, Pacing, Turn
 from bot.facts import errands, outbox
 from bot.facts.errands import NEVER, PULL_REQUEST, PULL_REQUESTS, REPOSITORIES, Errand
 from bot.facts.pull_requests import load_pull_requests
 from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereError, Report
 from bot.pipeline import forge_backfill
-from bot.store import Store
+from bot.store import Store, StoreUnavailableError
 from tests.engine.forge_double import START, ForgeDouble, Office, ref
 
 
@@ -94,6 +95,28 @@ async def test_a_page_that_was_not_recorded_is_asked_for_again_and_no_other(stor
     assert forge.asked == ["acme/shop", "acme/shop 3", "acme/shop 5", "acme/shop 5", "acme/shop 7"]
 
 
+async def test_a_store_that_was_away_costs_nobody_a_try(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correspondent, "STORE_AWAY", 0.0)
+    forge = ForgeDouble(counts={"acme/shop": 3})
+    office = Office(store, forge)
+    ids = office.know([ref("acme/shop")])
+    key = _wish(office, kind=PULL_REQUESTS, repository_id=ids["github.com/acme/shop"])
+    record = office.correspondent.record
+    pages = 0
+
+    async def away(*page: object) -> object:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            raise StoreUnavailableError("the store is slow")
+        return await record(*page)  # type: ignore[arg-type]
+
+    office.correspondent.record = away
+    await office.settle()
+    assert (_errands(store)[key].done, _errands(store)[key].attempts) == (3, 0)
+    assert len(forge.asked) == 3
+
+
 @pytest.mark.parametrize("count", [1, 3], ids=["only page", "two pages"])
 async def test_a_page_recorded_twice_counts_once(store: Store, count: int) -> None:
     forge = ForgeDouble(counts={"acme/shop": count})
@@ -164,7 +187,7 @@ def test_of_two_wishes_the_earlier_since_counts(store: Store) -> None:
 
 
 async def test_live_goes_before_backfill_and_organisations_take_turns(store: Store) -> None:
-    forge = ForgeDouble(counts={**{f"big/r{n}": 8 for n in range(6)}, "small/one": 8})
+    forge = ForgeDouble(counts={**{f"big/r{n}": 8 for n in range(6)}, "small/one": 8}, pause=0.03)
     office = Office(store, forge)
     ids = office.know([ref(path, number=number) for number, path in enumerate(forge.counts, 1)])
     for name, id in ids.items():
@@ -283,6 +306,35 @@ async def test_a_refusal_is_kept_in_sight_tried_daily_and_when_permissions_chang
     await office.settle()
     assert asked() == 3
     assert not [one for one in _errands(store).values() if one.error]
+
+
+async def test_a_refusal_is_tried_again_when_we_start_again(store: Store) -> None:
+    forge = ForgeDouble(counts={"acme/shop": 1})
+    office = Office(store, forge)
+    forge.fail = _failing(NotAllowedError("forbidden", "Pull requests: read is missing"), when="acme/shop")
+    await office.round()
+    forge.fail = lambda _: None
+    office.clock.now += MINUTE
+    await office.round()
+    assert forge.asked.count("acme/shop") == 1
+    await Office(store, forge, clock=office.clock).round()
+    assert forge.asked.count("acme/shop") == 2
+
+
+async def test_a_forge_that_does_not_know_our_token_is_asked_rarely_and_as_soon_as_it_does_again(store: Store) -> None:
+    paths = [f"acme/r{n}" for n in range(12)]
+    forge = ForgeDouble(counts=dict.fromkeys(paths, 1))
+    office = Office(store, forge)
+    forge.fail = _failing(NotAllowedError("unauthorized", "bad credentials"))
+    for _ in range(6 * 60):
+        await office.round()
+        office.clock.now += MINUTE
+    assert 6 <= len(forge.asked) <= 40
+    assert {one.error for one in _errands(store).values()} == {"unavailable: bad credentials"}
+    forge.fail = lambda _: None
+    office.clock.now += 2 * HOUR
+    await office.round()
+    assert sum(one.done for one in _errands(store).values()) == 12
 
 
 async def test_what_is_not_there_ends(store: Store) -> None:
