@@ -2,13 +2,15 @@
 
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from bot.cli.context import settings
+from bot.answers.setup import load_setup
+from bot.cli.context import read, settings
 from bot.credentials import Credentials
 from bot.engine.operations import owner_lock
 from bot.git import GitError, git_version
@@ -74,6 +76,7 @@ def _findings(configured: Settings) -> Iterator[Finding]:
     yield from _store_findings(configured)
     yield _receiving("github", on=bool(Credentials(configured).github_secrets()), way="`rollforward setup github`")
     yield _receiving("gitlab", on=configured.gitlab_on, way="set GITLAB_WEBHOOK_SECRET")
+    yield from _forge_findings(configured)
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
     errors = sum(problem.severity == "error" for problem in problems)
     yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
@@ -81,6 +84,31 @@ def _findings(configured: Settings) -> Iterator[Finding]:
 
 def _receiving(source: str, *, on: bool, way: str) -> Finding:
     return Finding(True if on else None, f"{source} webhooks are {'on' if on else f'off: {way} to receive them'}")
+
+
+def _forge_findings(configured: Settings) -> Iterator[Finding]:
+    """What the set-up page shows of hooks, rights and what a forge refused."""
+    if configured.sqlite_path is not None and not configured.sqlite_path.exists():
+        return
+    try:
+        shown = read(lambda reader: load_setup(reader, now=time.time_ns()))
+    except StoreError:
+        # Said already.
+        return
+    for forge in (shown.github, shown.gitlab):
+        for hook in forge.hooks:
+            why = f" ({hook.error})" if hook.error else ""
+            quiet = f"{hook.subject}: {hook.state}, and nothing comes from it{why}; /setup says more"
+            yield Finding(not hook.quiet, quiet if hook.quiet else f"{hook.subject}: {hook.state}")
+    for one in shown.installations:
+        lacking = [known.feature.name for known in one.features if not known.works and not known.feature.optional]
+        text = f"installation on {one.account or one.id}: {one.state}"
+        yield Finding(
+            not lacking and one.state == "active",
+            f"{text}; missing: {', '.join(lacking)} (`rollforward setup github --status` says what that takes)" if lacking else text,
+        )
+    for trouble in shown.troubles:
+        yield Finding(None, f"{trouble.forge} {trouble.repository or trouble.key}: {trouble.error}")
 
 
 def _store_findings(configured: Settings) -> Iterator[Finding]:
