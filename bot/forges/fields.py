@@ -93,6 +93,13 @@ def number(value: int) -> int:
     return value
 
 
+def identity(value: int) -> str:
+    """The number by which a forge tells one of its things from the others, as text."""
+    if not 0 < value < 2**63:
+        raise PayloadError("bad_id", "an id is out of range")
+    return str(value)
+
+
 def repository_name(url: str, *, web_roots: WebRoots = NO_ROOTS) -> RepositoryId:
     """The RepositoryId behind a clone URL or web page."""
     try:
@@ -115,7 +122,7 @@ def repository(
     return RepositoryRef(
         name=repository_name(url, web_roots=web_roots),
         forge=forge,
-        forge_id=str(forge_id),
+        forge_id=identity(forge_id),
         remote=without_credentials(url),
         default_branch=name(default_branch),
         installation_id=installation_id,

@@ -220,6 +220,8 @@ def test_a_body_must_have_the_shape_of_its_event() -> None:
         ("push__branch_update", {"ref": "refs/heads/a..b"}, "bad_ref"),
         ("push__branch_update", {"ref": "refs/heads/a\nb"}, "bad_ref"),
         ("push__branch_update", {"repository__clone_url": "ext::sh -c x"}, "bad_repository_url"),
+        ("push__branch_update", {"repository__id": 0}, "bad_id"),
+        ("push__branch_update", {"repository__id": -1}, "bad_id"),
         ("pull_request__opened", {"pull_request__number": 0}, "bad_number"),
         ("pull_request__opened", {"pull_request__number": 2**40}, "bad_number"),
         ("pull_request__opened", {"pull_request__updated_at": "yesterday"}, "bad_instant"),

@@ -128,7 +128,7 @@ def _read_installation(body: bytes, origin: Origin) -> ForgeEvent:
     elif event.action == "deleted":
         removed = event.repositories or ()
     return InstallationChanged(
-        id=str(seen.id),
+        id=fields.identity(seen.id),
         account=fields.name(seen.account.login or seen.account.slug if seen.account else None),
         at=_installation_at(event, origin),
         state=state,
@@ -159,7 +159,7 @@ def _small(seen: _Small, installation: _Installation, origin: Origin) -> Reposit
         url=f"{_web(account.html_url if account else None)}/{seen.full_name}",
         default_branch=None,
         seen_at=origin.received_at,
-        installation_id=str(installation.id),
+        installation_id=fields.identity(installation.id),
         web_roots=origin.web_roots,
     )
 

@@ -62,4 +62,4 @@ def changed_at(seen: Repository) -> Instant | None:
 
 def installation_id(installation: Installation | None) -> str:
     """The installation's number as text; "" for none."""
-    return "" if installation is None else str(installation.id)
+    return "" if installation is None else fields.identity(installation.id)
