@@ -168,7 +168,7 @@ def test_an_edit_after_the_merge_says_nothing_of_the_merge() -> None:
         ("merge_request__merge_commit", {"object_attributes__merge_commit_sha": "abc"}, "bad_sha"),
         ("merge_request__merge_commit", {"object_attributes__updated_at": None}, "wrong_value"),
         ("merge_request__merge_commit", {"object_attributes__iid": -1}, "bad_number"),
-        ("push__branch_update", {"project__id": 0}, "bad_id"),
+        ("push__branch_update", {"project__id": -5}, "bad_id"),
         ("push__branch_update", {"object_kind": None, "event_name": None}, "unknown_shape"),
         ("push__branch_update", {"project": None}, "wrong_value"),
         ("push__branch_update", {"project__git_http_url": "file:///etc"}, "bad_repository_url"),
