@@ -267,6 +267,8 @@ async def test_no_token_follows_to_another_host(tmp_path: Path, secrets: list[st
         for _ in range(2):
             await refused(ask(room, key))
         assert asked == []
+        room.forge.faults.clear()
+        assert await ask(room, key) == 1, "the lie was kept, and GitHub's honest answer is never heard again"
 
 
 async def test_credentials_are_asked_for_at_the_api_only(tmp_path: Path, secrets: list[str]) -> None:

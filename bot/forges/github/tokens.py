@@ -143,8 +143,10 @@ class Tokens:
             self._kept.clear()
             made = None
         if made is None or not made.until - JWT_USED <= now < made.until:
-            text = await asyncio.to_thread(_sign, app, (now + self._wire.skew) // SECOND)
-            made = self._jwt = _Jwt(app=app, text=text, until=now + JWT_USED, skew=self._wire.skew)
+            # Another answer may tell another clock while it is signed.
+            skew = self._wire.skew
+            text = await asyncio.to_thread(_sign, app, (now + skew) // SECOND)
+            made = self._jwt = _Jwt(app=app, text=text, until=now + JWT_USED, skew=skew)
         return made
 
 

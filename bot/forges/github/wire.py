@@ -125,10 +125,15 @@ class Wire:
         try:
             text, following = await call.ask(method, path, bearer, body)
             value = await _decoded(into, text, largest)
+            following = self._own(following)
         except GuardError:
             call.forget()
             raise ForgeUnavailableError("broken_answer", "GitHub's answer is not the JSON it promises") from None
-        return Answer(value=value, next=self._own(following), last_page=call.last_page)
+        except ForgeUnavailableError:
+            # Else "not modified" would give it back for ever.
+            call.forget()
+            raise
+        return Answer(value=value, next=following, last_page=call.last_page)
 
     async def exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, largest: int
