@@ -9,7 +9,7 @@ from bot.dora.events import PullRequestSeen
 from bot.dora.instants import Instant
 from bot.dora.pull_request_records import PullRequestRecord, from_row, merged_record, to_row
 from bot.dora.pull_requests import PullRequest
-from bot.facts.marks import mark_pull_request, outdate_pending
+from bot.facts.marks import mark_pull_request
 from bot.facts.reports import forge_to_tell, speaks_differently, want_report
 from bot.store import Reader, Writer
 
@@ -33,13 +33,23 @@ def load_pull_requests(reader: Reader, repository_id: int, numbers: Sequence[int
     return sorted(rows, key=lambda record: record.pull_request.number)
 
 
+class Recorded(NamedTuple):
+    """What became of events about one pull request.
+
+    `contested`: two events of one second told different labels, and only the forge can say which is true.
+    """
+
+    changed: bool
+    contested: bool
+
+
 def record_pull_requests(
     writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen], *, now: Instant
-) -> bool:
+) -> Recorded:
     """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it
     and fast-forwards that may begin where it ended. What the bot says under it may change too.
 
-    Returns whether two events of one second told different labels: which is true, only the forge can say.
+    Whoever records them tells pending marks once (`outdate_pending`) if any record changed.
     """
     number = sightings[0].pull_request.number
     writer.lock("pull_request", repository_id, number)
@@ -49,12 +59,11 @@ def record_pull_requests(
         contested = contested or _contests(record, seen)
         record = merged_record(record, seen)
     if record is None or record == known:
-        return contested
+        return Recorded(changed=False, contested=contested)
     told = record.pull_request
     before = None if known is None else known.pull_request
     forge = forge_to_tell(writer, repository_id) if speaks_differently(before, told) else None
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
-    outdate_pending(writer)
     if forge is not None:
         want_report(writer, forge, repository_id=repository_id, number=number, now=now)
     others = {number, *pointing_to(writer, repository_id, told)}
@@ -64,7 +73,7 @@ def record_pull_requests(
             others.update(number for number, _ in built_upon(writer, repository_id, one))
     for other in sorted(others):
         mark_pull_request(writer, repository_id=repository_id, number=other)
-    return contested
+    return Recorded(changed=True, contested=contested)
 
 
 def _contests(record: PullRequestRecord | None, seen: PullRequestSeen) -> bool:

@@ -20,6 +20,7 @@ from bot.dora.instants import Instant
 from bot.facts.errands import PULL_REQUEST, owner_of, want_errand
 from bot.facts.forge_facts import record_deployments_seen, record_issues, record_releases
 from bot.facts.installations import record_installations
+from bot.facts.marks import outdate_pending
 from bot.facts.pull_requests import record_pull_requests
 from bot.facts.pushes import record_pushes
 from bot.facts.repositories import ACTIVE, REMOVED, RepositoryRow, record_repositories
@@ -66,14 +67,19 @@ def _record_histories(writer: Writer, pairs: Sequence[tuple[RepositoryRow, Told]
             seen[row, event.pull_request.number].append(event)
     for row, group in sorted(pushes.items(), key=lambda item: item[0].id):
         record_pushes(writer, row.id, group, now=now)
+    changed = False
     for (row, number), sightings in sorted(seen.items(), key=lambda item: (item[0][0].id, item[0][1])):
-        contested = record_pull_requests(writer, row.id, sightings, now=now)
+        recorded = record_pull_requests(writer, row.id, sightings, now=now)
+        changed = changed or recorded.changed
         record_test_merges(writer, row.id, sightings, now=now)
-        if contested:
+        if recorded.contested:
             want_errand(
                 writer, kind=PULL_REQUEST, forge=row.forge, owner=owner_of(row.name), repository_id=row.id,
                 subject=str(number), urgent=True, now=now,
             )  # fmt: skip
+    if changed:
+        # Once, however many there are: each pending mark is touched.
+        outdate_pending(writer)
 
 
 def _dated(ref: RepositoryRef, now: Instant) -> RepositoryRef:
