@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from bot import guard
-from bot.dora.events import ForgeEvent, Ignored, InstallationChanged
+from bot.dora.events import ForgeEvent, Ignored, InstallationChanged, NamespaceRenamed, RepositoryChanged
 from bot.dora.instants import MINUTE, SECOND, Instant
+from bot.facts.catalog import plan_claims, write_claims
 from bot.facts.errands import REPOSITORIES, want_errand
 from bot.forges import PayloadError
 from bot.forges.github.payloads import parse_github
@@ -83,6 +84,8 @@ def process_deliveries(
     outcomes = [read_delivery(claim, origin) for claim in claims]
     try:
         store.write(lambda writer: _record(writer, claims, outcomes, now=now()))
+        if any(_renames(outcome.event) for outcome in outcomes):
+            store.write(_weigh_definitions)
     except StoreUnavailableError:
         raise
     except Exception as error:
@@ -92,6 +95,16 @@ def process_deliveries(
             return
         log.exception("delivery failed", delivery=claims[0].id)
         record_failure(store, claims[0].id, attempts=claims[0].attempts, reason=type(error).__name__, now=now())
+
+
+def _renames(event: ForgeEvent | None) -> bool:
+    return isinstance(event, NamespaceRenamed) or (isinstance(event, RepositoryChanged) and event.old_name != "")
+
+
+def _weigh_definitions(writer: Writer) -> None:
+    """Of two repositories that define a service the one with the lesser name counts; its new one is read only after it was written."""
+    writer.lock("catalog")
+    write_claims(writer, plan_claims(writer, {}))
 
 
 def read_delivery(claim: Claim, origin: Origin | None = None) -> Outcome:

@@ -9,7 +9,9 @@ from bot.answers.deployments import list_deployments
 from bot.answers.questions import Filters, Page
 from bot.answers.repositories import load_repositories
 from bot.answers.services import load_services
+from bot.dora.definitions import ServiceDefinition
 from bot.dora.events import InstallationChanged, NamespaceRenamed, RepositoryRef
+from bot.facts.catalog import REPOSITORY, Origin, load_definitions, plan_claims, write_claims
 from bot.facts.errands import due_errands
 from bot.facts.repositories import ensure_repository
 from bot.pipeline.mirror import due_fetches
@@ -201,6 +203,21 @@ def test_a_link_by_an_old_name_means_the_renamed_repository(store: Store, tmp_pa
     assert room.shown(15).not_computed is None
 
 
+def test_of_two_repositories_that_define_a_service_the_lesser_name_counts(room: Room, store: Store) -> None:
+    room.hear(created(0, 7, "acme/b"), created(0, 8, "acme/c"))
+    room.work()
+    said = {Origin(rank=REPOSITORY, repository_id=id, path="service.datadog.yaml"): (defined(f"of {id}"),) for id in (1, 2)}
+    store.write(lambda writer: write_claims(writer, plan_claims(writer, said)))
+    assert [one.team for one in store.read(load_definitions)] == ["of 1"]
+    room.hear(renamed(10, 8, "acme/c", "acme/a"))
+    room.work()
+    assert [one.team for one in store.read(load_definitions)] == ["of 2"]
+
+
+def defined(team: str) -> ServiceDefinition:
+    return ServiceDefinition(service="shop", shown="shop", schema_version="v2.2", team=team)
+
+
 def test_what_is_gone_is_shown_and_not_fetched(room: Room, store: Store) -> None:
     room.hear(created(0, 7, "acme/shop"), created(0, 8, "acme/store"))
     room.work()
@@ -310,7 +327,6 @@ def test_a_project_below_a_relative_url_root(store: Store, tmp_path: Path) -> No
     room.hear(push)
     room.work()
     assert room.called("git.acme.com/acme/eu/shop") == "git.acme.com/acme/eu/shop"
-    assert at(1)
 
 
 def test_an_account_of_thousands_of_repositories_is_recorded_and_renamed_in_seconds(tmp_path: Path) -> None:
