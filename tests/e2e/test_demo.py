@@ -156,13 +156,19 @@ def free_port() -> int:
 
 
 def state(store_url: str) -> set[str]:
-    """What the fingerprint hashes, a line each, but for the instants at which deployment calls came in: each play calls anew."""
+    """What the fingerprint hashes, a line each, but for instants of receipt: each play calls anew, and some events say not when they were."""
     store = open_store(store_url)
     try:
         lines = store.read(fingerprint_lines)
     finally:
         store.close()
-    return {re.sub(r", \d+\]$", "]", line) if line.startswith("fingerprint_deployments ") else line for line in lines}
+    return {_without_receipt(line) for line in lines}
+
+
+def _without_receipt(line: str) -> str:
+    if line.startswith(("fingerprint_deployments ", "fingerprint_states ")):
+        return re.sub(r", \d+\]$", "]", line)
+    return re.sub(r'^(fingerprint_names \["[^"]+"), \d+', r"\1", line)
 
 
 def difference(before: set[str], after: set[str]) -> str:
