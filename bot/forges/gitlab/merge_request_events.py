@@ -10,6 +10,7 @@ from bot.dora.events import ForgeEvent, Ignored, PullRequestSeen
 from bot.dora.instants import Instant
 from bot.dora.pull_requests import PullRequest, Review
 from bot.forges import PayloadError, fields
+from bot.forges.gitlab.landing import landed
 from bot.forges.gitlab.shapes import Label, Project, User, project_ref
 from bot.forges.table import Origin, Table, entries
 from bot.guard import decode_json_as
@@ -116,16 +117,9 @@ def _read(body: bytes, origin: Origin) -> ForgeEvent:
 
 
 def _landed(seen: _Attributes) -> tuple[Sha | None, Sha | None]:
-    """(what the target branch got, the squashed commit behind a merge commit); the head itself only of a plain fast-forward."""
-    merge, squash = fields.sha(seen.merge_commit_sha), fields.sha(seen.squash_commit_sha)
-    if merge is not None:
-        return merge, squash if squash != merge else None
-    if squash is not None:
-        return squash, None
     squashed = bool(seen.squash) or (seen.merge_params is not None and seen.merge_params.squash in (True, "true", "1"))
-    if squashed or seen.last_commit is None:
-        return None, None
-    return fields.sha(seen.last_commit.id), None
+    head = seen.last_commit.id if seen.last_commit else None
+    return landed(merge=seen.merge_commit_sha, squash=seen.squash_commit_sha, head=head, squashed=squashed)
 
 
 def _labels(event: _MergeRequest) -> tuple[str, ...]:

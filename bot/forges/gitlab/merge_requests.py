@@ -12,6 +12,7 @@ from bot.dora.instants import SECOND, Instant
 from bot.dora.pull_requests import PullRequest, Review
 from bot.forges import PayloadError, fields
 from bot.forges.gitlab.answers import Approvals, MergeRequest, Note
+from bot.forges.gitlab.landing import landed
 
 RANK = 10
 """What is read is the newest of its second: after all webhooks."""
@@ -34,7 +35,7 @@ def merge_request_seen(
         # Merged before GitLab kept the instant: nothing else tells it.
         merged_at = _needed(told.updated_at)
     is_merged = state == "merged"
-    merge_sha, squash_sha = landed(told) if is_merged else (None, None)
+    merge_sha, squash_sha = _landed(told) if is_merged else (None, None)
     author = fields.name(told.author.username if told.author else None)
     written = [note for note in notes if note.system]
     return PullRequestSeen(
@@ -62,14 +63,10 @@ def merge_request_seen(
     )
 
 
-def landed(told: MergeRequest) -> tuple[Sha | None, Sha | None]:
-    """(what the target branch got, the squashed commit behind a merge commit); the head itself only of a plain fast-forward."""
-    merge, squash = fields.sha(told.merge_commit_sha), fields.sha(told.squash_commit_sha)
-    if merge is not None:
-        return merge, squash if squash != merge else None
-    if squash is not None:
-        return squash, None
-    return (None, None) if told.squash else (fields.sha(told.sha), None)
+def _landed(told: MergeRequest) -> tuple[Sha | None, Sha | None]:
+    return landed(
+        merge=told.merge_commit_sha, squash=told.squash_commit_sha, head=told.sha, squashed=bool(told.squash)
+    )
 
 
 def second(text: str | None) -> Instant | None:
