@@ -1,10 +1,9 @@
-"""What the payloads of all forges spell alike: shas, refs, instants, texts, and the commits of a push."""
+"""What the payloads of all forges spell alike: shas, refs, instants, texts, numbers."""
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from bot.dora.commits import Commit, Sha
+from bot.dora.commits import Sha
 from bot.dora.events import RepositoryRef
 from bot.dora.instants import LATEST, SECOND, Instant
 from bot.dora.repositories import (
@@ -128,42 +127,3 @@ def repository(
         installation_id=installation_id,
         seen_at=seen_at,
     )
-
-
-def pushed_commit(
-    *,
-    commit_sha: str,
-    message: str | None,
-    timestamp: str | None,
-    author_name: str | None,
-    author_email: str | None,
-    paths: Iterable[str] | None,
-) -> Commit:
-    """A commit as a push tells it: no parents, no author date; to be replaced by the mirror's."""
-    value = sha(commit_sha)
-    if value is None:
-        raise PayloadError("bad_sha", "a pushed commit has no id")
-    subject, body = _split_message(scrub(message or ""))
-    return Commit(
-        sha=value,
-        parents=(),
-        authored_at=None,
-        committed_at=_plausible(timestamp),
-        author=f"{name(author_name)} <{name(author_email)}>",
-        subject=subject[:LONGEST_NAME],
-        body=body[:LONGEST_TEXT],
-        paths=None if paths is None else tuple(dict.fromkeys(path.encode() for path in paths)),
-    )
-
-
-def _plausible(timestamp: str | None) -> Instant | None:
-    try:
-        return instant(timestamp)
-    except PayloadError:
-        return None
-
-
-def _split_message(message: str) -> tuple[str, str]:
-    """Subject and body as git tells them apart: the first paragraph on one line, and the rest."""
-    subject, _, body = message.strip("\n").partition("\n\n")
-    return " ".join(line.strip() for line in subject.splitlines()), body.strip("\n")

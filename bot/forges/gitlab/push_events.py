@@ -1,30 +1,13 @@
 """GitLab's pushes: which ref moved, and the newest commits that the payload lists."""
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
-from bot.dora.commits import Commit
 from bot.dora.events import EVERY_REF, ForgeEvent, Ignored, Push
 from bot.forges import fields
 from bot.forges.gitlab.shapes import Project, project_ref
+from bot.forges.pushed import PushedCommit, pushed_commit
 from bot.forges.table import Entry, Origin, Table
 from bot.guard import decode_json_as
-
-
-class _Person(Struct):
-    name: str | None = None
-    email: str | None = None
-
-
-class _Commit(Struct):
-    id: str
-    message: str | None = None
-    timestamp: str | None = None
-    author: _Person | None = None
-    added: list[str] | None = None
-    modified: list[str] | None = None
-    removed: list[str] | None = None
 
 
 class _Push(Struct):
@@ -34,7 +17,7 @@ class _Push(Struct):
     project: Project
     before: str | None = None
     checkout_sha: str | None = None
-    commits: list[_Commit] | None = None
+    commits: list[PushedCommit] | None = None
 
 
 class _Change(Struct):
@@ -62,7 +45,7 @@ def _read_push(body: bytes, origin: Origin) -> ForgeEvent:
         repository=project_ref(event.project, origin, project_id=event.project_id, seen_at=None),
         ref=ref,
         after=after,
-        commits=tuple(_commit(commit) for commit in event.commits or ()),
+        commits=tuple(pushed_commit(commit) for commit in event.commits or ()),
         before=fields.sha(event.before),
     )
 
@@ -77,24 +60,6 @@ def _read_update(body: bytes, origin: Origin) -> ForgeEvent:
         return Push(repository=repository, ref=EVERY_REF, after=None)
     ((ref, change),) = moved
     return Push(repository=repository, ref=ref, after=fields.sha(change.after), before=fields.sha(change.before))
-
-
-def _commit(commit: _Commit) -> Commit:
-    author = commit.author or _Person()
-    return fields.pushed_commit(
-        commit_sha=commit.id,
-        message=commit.message,
-        timestamp=commit.timestamp,
-        author_name=author.name,
-        author_email=author.email,
-        paths=_paths(commit),
-    )
-
-
-def _paths(commit: _Commit) -> Iterable[str] | None:
-    if commit.added is None or commit.modified is None or commit.removed is None:
-        return None
-    return [*commit.added, *commit.modified, *commit.removed]
 
 
 PUSHES: Table = {
