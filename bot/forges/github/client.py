@@ -47,11 +47,11 @@ from bot.forges.github.objects import (
     IssueEventObject,
     PullRequestObject,
     RepositoryPage,
-    ReviewObject,
     installation_changed,
     pull_request_seen,
     repository_changed,
 )
+from bot.forges.github.pull_requests import ReviewShape
 from bot.forges.github.tokens import Purpose, Tokens
 from bot.forges.github.webhook import STORED_HEADERS
 from bot.forges.github.wire import PATIENCE, Answer, Wire
@@ -172,11 +172,11 @@ class GithubClient:
 
     async def _whole(self, repository: RepositoryKey, one: PullRequestObject, *, background: bool) -> PullRequestSeen:
         _check_identity(repository, one)
-        reviews: list[ReviewObject] = []
+        reviews: list[ReviewShape] = []
         events: list[IssueEventObject] | None = None
         if one.state == "open" or one.merged_at is not None or not background:
             base = _repo(repository)
-            reviews = await self._all(repository, f"{base}/pulls/{one.number:d}/reviews", ReviewObject, background)
+            reviews = await self._all(repository, f"{base}/pulls/{one.number:d}/reviews", ReviewShape, background)
             events = await self._history(repository, f"{base}/issues/{one.number:d}/events", background)
         return pull_request_seen(
             one,

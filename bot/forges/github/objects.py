@@ -10,9 +10,9 @@ from msgspec import Raw, Struct, field
 
 from bot.dora.events import InstallationChanged, PullRequestSeen, RepositoryChanged, RepositoryRef
 from bot.dora.instants import Instant
-from bot.dora.pull_requests import PullRequest, Review
+from bot.dora.pull_requests import Review
 from bot.forges import PayloadError, fields
-from bot.forges.github.pull_requests import MERGED_RANK
+from bot.forges.github.pull_requests import MERGED_RANK, Branch, PullRequestShape, ReviewShape, pull_request_value
 from bot.forges.github.shapes import Repository, User, changed_at
 
 API_RANK = MERGED_RANK - 1
@@ -43,51 +43,16 @@ class RepositoryPage(Struct):
     repositories: list[RepositoryObject]
 
 
-class Label(Struct):
-    """A label's name."""
-
-    name: str
-
-
-class Branch(Struct):
-    """One side of a pull request."""
-
-    ref: str
-    sha: str
-
-
-class Base(Struct):
+class Base(Branch, kw_only=True):
     """The side that a pull request is merged into."""
 
-    ref: str
     repo: RepositoryObject
 
 
-class PullRequestObject(Struct):
+class PullRequestObject(PullRequestShape, kw_only=True):
     """A pull request, as a list or asked alone."""
 
-    number: int
-    state: str
-    head: Branch
     base: Base
-    created_at: str
-    updated_at: str
-    title: str | None = None
-    body: str | None = None
-    user: User | None = None
-    labels: list[Label] | None = None
-    draft: bool | None = None
-    merged_at: str | None = None
-    merge_commit_sha: str | None = None
-
-
-class ReviewObject(Struct):
-    """A review."""
-
-    id: int
-    state: str
-    user: User | None = None
-    submitted_at: str | None = None
 
 
 class DismissedReview(Struct):
@@ -217,7 +182,7 @@ def installation_changed(seen: InstallationObject) -> InstallationChanged:
 def pull_request_seen(
     seen: PullRequestObject,
     *,
-    reviews: Iterable[ReviewObject],
+    reviews: Iterable[ReviewShape],
     events: Sequence[IssueEventObject] | None,
     installation_id: str,
 ) -> PullRequestSeen:
@@ -227,19 +192,11 @@ def pull_request_seen(
         raise PayloadError("bad_state", "a pull request is neither open nor closed")
     return PullRequestSeen(
         repository=repository_ref(seen.base.repo, installation_id=installation_id),
-        pull_request=PullRequest(
-            number=fields.number(seen.number),
-            title=fields.name(seen.title),
-            body=fields.text(seen.body),
-            head_ref=fields.name(seen.head.ref),
-            base_ref=fields.name(seen.base.ref),
-            labels=tuple(dict.fromkeys(fields.name(label.name) for label in seen.labels or ())),
-            author=fields.name(seen.user.login if seen.user else None),
-            state=seen.state if merged_at is None else "merged",
-            created_at=fields.instant(seen.created_at),
-            merged_at=merged_at,
-            merge_sha=None if merged_at is None else fields.sha(seen.merge_commit_sha),
-            head_sha=fields.sha(seen.head.sha),
+        pull_request=pull_request_value(
+            seen,
+            state=seen.state if seen.merged_at is None else "merged",
+            merged_at=seen.merged_at,
+            merge_sha=seen.merge_commit_sha if seen.merged_at is not None else None,
             readiness=() if events is None else _readiness(seen, events),
             reviews=_reviews(reviews, events or ()),
         ),
@@ -260,7 +217,7 @@ def _readiness(seen: PullRequestObject, events: Sequence[IssueEventObject]) -> t
     return ((fields.needed_instant(seen.created_at), opened_ready), *flips)
 
 
-def _reviews(reviews: Iterable[ReviewObject], events: Sequence[IssueEventObject]) -> tuple[Review, ...]:
+def _reviews(reviews: Iterable[ReviewShape], events: Sequence[IssueEventObject]) -> tuple[Review, ...]:
     """Approvals, and dismissed reviews with what they had been, which only the dismissal's event tells."""
     dismissals = {
         one.dismissed_review.review_id: (fields.needed_instant(one.created_at), one.dismissed_review.state)

@@ -23,26 +23,32 @@ MERGED_RANK = 9
 REVIEW_RANK = 1
 
 
-class _Label(Struct):
+class Label(Struct):
+    """A label's name."""
+
     name: str
 
 
-class _Branch(Struct):
+class Branch(Struct):
+    """One side of a pull request."""
+
     ref: str
     sha: str
 
 
-class _PullRequest(Struct):
+class PullRequestShape(Struct):
+    """A pull request, in events and lists; a list does not say `merged`."""
+
     number: int
     state: str
-    head: _Branch
-    base: _Branch
+    head: Branch
+    base: Branch
     created_at: str
     updated_at: str
     title: str | None = None
     body: str | None = None
     user: User | None = None
-    labels: list[_Label] | None = None
+    labels: list[Label] | None = None
     draft: bool | None = None
     merged: bool | None = None
     merged_at: str | None = None
@@ -51,11 +57,13 @@ class _PullRequest(Struct):
 
 class _PullRequestEvent(WithRepository, kw_only=True):
     action: str
-    pull_request: _PullRequest
+    pull_request: PullRequestShape
     review: object = None
 
 
-class _Review(Struct):
+class ReviewShape(Struct):
+    """A review; events spell its state in lower case, the API in upper case."""
+
     id: int
     state: str
     user: User | None = None
@@ -64,8 +72,8 @@ class _Review(Struct):
 
 class _ReviewEvent(WithRepository, kw_only=True):
     action: str
-    review: _Review
-    pull_request: _PullRequest
+    review: ReviewShape
+    pull_request: PullRequestShape
 
 
 def _read_pull_request(body: bytes, origin: Origin) -> ForgeEvent:
@@ -79,7 +87,7 @@ def _read_pull_request(body: bytes, origin: Origin) -> ForgeEvent:
     updated_at = fields.needed_instant(seen.updated_at)
     return PullRequestSeen(
         repository=repository_ref(event, origin, seen_at=updated_at),
-        pull_request=_value(
+        pull_request=pull_request_value(
             seen,
             state="merged" if merged else seen.state,
             merged_at=seen.merged_at if merged else None,
@@ -126,15 +134,15 @@ def _read_review(body: bytes, origin: Origin) -> ForgeEvent:
     )
     return PullRequestSeen(
         repository=repository_ref(event, origin, seen_at=updated_at),
-        pull_request=_value(event.pull_request, state=event.pull_request.state, reviews=(review,)),
+        pull_request=pull_request_value(event.pull_request, state=event.pull_request.state, reviews=(review,)),
         updated_at=updated_at,
         rank=REVIEW_RANK,
         complete=False,
     )
 
 
-def _value(
-    seen: _PullRequest,
+def pull_request_value(
+    seen: PullRequestShape,
     *,
     state: str,
     merged_at: str | None = None,
@@ -142,6 +150,7 @@ def _value(
     readiness: tuple[tuple[Instant, bool], ...] = (),
     reviews: tuple[Review, ...] = (),
 ) -> PullRequest:
+    """The pull request, as far as its own object tells it; a merge is told by who knows that it happened."""
     if state not in {"open", "closed", "merged"}:
         raise PayloadError("bad_state", "a pull request is neither open nor closed")
     return PullRequest(
