@@ -5,11 +5,14 @@ here blocks the event loop. No error's text holds a token.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.dora.events import ForgeEvent, PullRequestSeen
 from bot.dora.instants import Instant
 from bot.forges import ForgeError
+
+if TYPE_CHECKING:
+    from bot.forges.history import HistorySource
 
 
 class ForgeUnavailableError(ForgeError):
@@ -129,6 +132,8 @@ class ForgeClient(Protocol):
     """One forge's API. Every call may raise ForgeUnavailableError, NotAllowedError, NotThereError."""
 
     forge: str
+    history: "HistorySource | None"
+    """What the API tells of histories that git may not read; `None` where git is the only way."""
 
     async def git_access(self, repository: RepositoryKey) -> GitAccess | None:
         """Credentials for fetching; `None` where nothing is configured for it."""

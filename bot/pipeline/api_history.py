@@ -54,20 +54,16 @@ class ApiHistory:
             lambda reader: reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
         )
         client = self.clients().get("gitlab")
-        if client is None or not is_gitlabs(row.name, self.settings):
-            return None
-        # Loaded where there is such a client, and nowhere else: it is heavy.
-        from bot.forges.gitlab.client import GitlabClient
-
-        if not isinstance(client, GitlabClient):
+        history = None if client is None else client.history
+        if client is None or history is None or not is_gitlabs(row.name, self.settings):
             return None
         began_at = self.clock()
         key = RepositoryKey(path=row.name.partition("/")[2], forge_id=row.forge_id)
         spool = await asyncio.to_thread(Spool, spool_path(self.settings.data_dir, row.id))
         try:
-            branch = await client.history.default_branch(key)
+            branch = await history.default_branch(key)
             state = await self.store.read_async(partial(_load, row=row))
-            sync = Sync(client.history, key, spool, state, self.budget)
+            sync = Sync(history, key, spool, state, self.budget)
             names = {wish.ref for wish in wishes}
             full = EVERYTHING in names or row.synced_from is None
             refs = await sync.refs(names, full=full)

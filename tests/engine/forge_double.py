@@ -61,6 +61,7 @@ class ForgeDouble:
     """A ForgeClient whose repositories have so many pull requests. `fail` is asked before each answer."""
 
     forge: str = "github"
+    history: None = None
     counts: dict[str, int] = field(default_factory=dict)
     entries: list[LogEntry] = field(default_factory=list)
     hook_list: Sequence[HookSeen] = (HookSeen(id="app", subject="GitHub App bot", state="active"),)

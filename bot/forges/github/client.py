@@ -55,6 +55,7 @@ from bot.forges.github.pull_requests import ReviewShape
 from bot.forges.github.tokens import Purpose, Tokens
 from bot.forges.github.webhook import STORED_HEADERS
 from bot.forges.github.wire import PATIENCE, Answer, Wire
+from bot.forges.history import HistorySource
 
 T = TypeVar("T")
 N = TypeVar("N", bound="_Numbered")
@@ -74,6 +75,7 @@ class GithubClient:
     """GitHub at `api_url`, as the App that `app` tells of at the moment."""
 
     forge = "github"
+    history: HistorySource | None = None
 
     def __init__(
         self,

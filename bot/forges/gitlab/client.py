@@ -27,6 +27,7 @@ from bot.forges.gitlab.hooks import Hooks
 from bot.forges.gitlab.merge_requests import merge_request_seen
 from bot.forges.gitlab.projects import NEEDS_READ, Projects
 from bot.forges.gitlab.reporting import send_report
+from bot.forges.history import HistorySource
 
 CLONING = frozenset({"api", "read_repository", "write_repository"})
 SCOPES_KEPT = 10 * MINUTE
@@ -54,7 +55,7 @@ class GitlabClient:
         self._token, self._clock = token, clock
         self.api = Api(url=url, token=token, clock=clock, timeout=timeout, deadline=deadline)
         self.projects = Projects(self.api, web_roots=web_roots(url))
-        self.history = History(self.projects)
+        self.history: HistorySource | None = History(self.projects)
         self.hook_room = Hooks(self.projects, base_url=base_url)
         self._scopes: tuple[Instant, frozenset[str] | None] | None = None
 
