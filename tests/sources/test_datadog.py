@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dora.instants import SECOND
-from bot.sources.datadog import InvalidError, parse_deployment, render_deployment
+from bot.sources.datadog import parse_deployment, render_deployment
+from bot.sources.fields import InvalidError
 from tests.web.doors import document
 
 SHA = "66adc9350f2cc9b250b69abddab733dd55e1a588"
