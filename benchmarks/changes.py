@@ -80,7 +80,7 @@ def _deploy(store: Store, path: Path) -> None:
             begun = (int(committed) + 3_600 + number) * SECOND
             deployments.append((
                 f"{service}-{at:04}", service, "prod", service, "prod", f"v{at}", NAME, f"https://{NAME}", bytes.fromhex(sha),
-                begun, begun + 60 * SECOND, "", "[]", "api", begun, 0,
+                begun, begun + 60 * SECOND, "", "[]", "api", begun, 0, "", 0,
             ))  # fmt: skip
     store.write(lambda writer: writer.write_many("definition", definitions))
     for start in range(0, len(deployments), 10_000):

@@ -188,7 +188,7 @@ def _deploy(store: Store, path: Path, definitions: Path) -> None:
             begun = (int(committed) + 3_600 + number) * SECOND
             deployments.append((
                 f"{service}-deployment-{at:04}", service, "prod", service, "prod", f"v{at}", NAME, f"https://{NAME}", bytes.fromhex(sha),
-                begun, begun + 60 * SECOND, "", "[]", "api", begun, 0,
+                begun, begun + 60 * SECOND, "", "[]", "api", begun, 0, "", 0,
             ))  # fmt: skip
     (definitions / "services.yaml").write_text("---\n".join(documents))
     store.write(lambda writer: writer.write_many("deployment", deployments))

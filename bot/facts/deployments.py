@@ -62,7 +62,7 @@ def record_deployment(writer: Writer, new: NewDeployment, *, received_at: Instan
     row: tuple[Value, ...] = (
         key, series.service, series.env, new.service, new.env, new.version, new.repository, new.repository_url,
         new.commit_sha, new.started_at, new.finished_at, new.team, json.dumps(new.tags, ensure_ascii=False), new.source,
-        received_at, receipt,
+        received_at, receipt, "", 0,
     )
     writer.write_many("deployment", [row], on_conflict="newer")
     if known:

@@ -6,7 +6,7 @@ from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.store import Writer
 
-REPOSITORY, CHANGES, CLASSIFICATION = "repository", "changes", "classification"
+INFERENCE, REPOSITORY, CHANGES, CLASSIFICATION = "inference", "repository", "changes", "classification"
 
 
 def mark(writer: Writer, *, stage: str, key: str, from_at: Instant) -> None:
@@ -22,6 +22,11 @@ def mark_series(writer: Writer, series: Series, *, from_at: Instant, stage: str 
 def mark_pull_request(writer: Writer, *, repository_id: int, number: int) -> None:
     """Mark the commits a pull request introduced, and its own flag."""
     mark(writer, stage=REPOSITORY, key=json.dumps([repository_id, number]), from_at=0)
+
+
+def mark_inference(writer: Writer, *subject: str | int) -> None:
+    """Mark the deployments that are inferred from a subject: its kind ("forge", "telemetry") and what names it."""
+    mark(writer, stage=INFERENCE, key=json.dumps(subject, ensure_ascii=False), from_at=0)
 
 
 def series_key(series: Series) -> str:

@@ -73,7 +73,7 @@ _TABLES = (
     _table(
         "deployment",
         "id service env service_shown env_shown version repository repository_url commit_sha started_at "
-        "finished_at team tags source received_at receipt",
+        "finished_at team tags source received_at receipt inferred_from gone",
         key="id",
         order="received_at receipt",
     ),

@@ -53,7 +53,7 @@ def record(store: Store, folder: Path, *, at: int = 1) -> Catalog:
 def deploy(store: Store, *series: Series) -> None:
     def insert(writer: Writer) -> None:
         rows = [
-            (f"id-{one.service}-{one.env}", one.service, one.env, one.service, one.env, "v1", "", "", None, 1, 2, "", "[]", "api", 3, 4)
+            (f"id-{one.service}-{one.env}", one.service, one.env, one.service, one.env, "v1", "", "", None, 1, 2, "", "[]", "api", 3, 4, "", 0)
             for one in series
         ]
         writer.write_many("deployment", rows)

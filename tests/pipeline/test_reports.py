@@ -309,7 +309,7 @@ def test_reports_are_off_by_default(store: Store) -> None:
 async def test_a_report_is_gathered_from_store_and_forge(store: Store) -> None:
     desk = Desk(store)
     desk.tell(labels=("hotfix",))
-    till = ("d1", "till", "prod", "till", "prod", "v1", desk.ref.name, "", None, 1, 2, "", "[]", "api", 3, 4)
+    till = ("d1", "till", "prod", "till", "prod", "v1", desk.ref.name, "", None, 1, 2, "", "[]", "api", 3, 4, "", 0)
     store.write(lambda writer: writer.write_many("deployment", [till]))
     link = RepoLink(name="Source", url="https://github.com/acme/shop/tree/main/services/shop")
     shop = ServiceDefinition(service="shop", shown="Shop", schema_version="v2.2", links=(link,), location="a:1")

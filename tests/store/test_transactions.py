@@ -99,7 +99,7 @@ def test_newer_replaces_by_the_order_columns(store: Store) -> None:
 
 def test_newer_compares_tuples(store: Store) -> None:
     def write(team: str, received_at: int, receipt: int) -> None:
-        row = ("id", "s", "e", "s", "e", "", "", "", None, 1, 2, team, "[]", "api", received_at, receipt)
+        row = ("id", "s", "e", "s", "e", "", "", "", None, 1, 2, team, "[]", "api", received_at, receipt, "", 0)
         store.write(lambda writer: writer.write_many("deployment", [row], on_conflict="newer"))
 
     for team, received_at, receipt in [("first", 5, 5), ("older", 4, 9), ("same", 5, 5), ("tie", 5, 6), ("late", 5, 5)]:

@@ -101,7 +101,7 @@ class Seed:
         row = {"id": id, "service": service.lower(), "env": env.lower(), "service_shown": service, "env_shown": env}
         row |= {"version": "", "repository": "", "repository_url": "", "commit_sha": None, "team": "", "tags": "[]"}
         row |= {"started_at": finished_at - 5 * MINUTE, "finished_at": finished_at, "source": "api"}
-        row |= {"received_at": finished_at, "receipt": len(self.rows["deployment"]) + 1}
+        row |= {"received_at": finished_at, "receipt": len(self.rows["deployment"]) + 1, "inferred_from": "", "gone": 0}
         self.rows["deployment"].append(row | more)
 
     def derived(
