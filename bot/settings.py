@@ -120,6 +120,11 @@ class Settings:
         return {host: parts.path} if parts.path else {}
 
     @property
+    def root(self) -> str:
+        """The path below which everything is served too, if BASE_URL has one: `/dora` for `https://host/dora`, else ""."""
+        return urlsplit(self.base_url).path
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)

@@ -20,3 +20,9 @@ ENGINE_ALIVE: web.AppKey[Callable[[], bool]] = web.AppKey("engine_alive")
 """Whether the engine's heart has beaten within the last 5 seconds."""
 EXPLAIN: web.AppKey[ExplainSource] = web.AppKey("explain")
 """What is computed from the history when asked: the commits of a range that are no changes."""
+
+
+def path_of(request: web.Request) -> str:
+    """The path that was asked for, without BASE_URL's root if it came with it."""
+    root = request.app[SETTINGS].root
+    return request.path.removeprefix(root) if root and request.path.startswith(f"{root}/") else request.path

@@ -10,6 +10,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from bot.web.context import path_of
+
 RETRY_AFTER = "5"
 """Seconds."""
 ORIGINAL = "/api/v2/"
@@ -43,9 +45,9 @@ def source_off(detail: str) -> HttpError:
     return HttpError(404, "source_off", detail)
 
 
-def error_response(request: web.BaseRequest, error: HttpError, *, request_id: str) -> web.Response:
+def error_response(request: web.Request, error: HttpError, *, request_id: str) -> web.Response:
     """The response that tells the sender."""
-    original = request.path.startswith(ORIGINAL)
+    original = path_of(request).startswith(ORIGINAL)
     one: dict[str, object] = {"status": str(error.status), "title": error.title, "detail": error.detail}
     if original:
         one["title"] = HTTPStatus(error.status).phrase

@@ -38,7 +38,7 @@ from bot.store import Reader
 from bot.web import words
 from bot.web.auth import OPEN, READ, Row
 from bot.web.charts import columns, stacked
-from bot.web.context import CLOCK, EXPLAIN, SETTINGS
+from bot.web.context import CLOCK, EXPLAIN, SETTINGS, path_of
 from bot.web.errors import HttpError
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
 from bot.web.views import KINDS, Picture, load_scene, not_compared, not_counted, picture
@@ -103,17 +103,18 @@ def _environment() -> Environment:
         "kinds": KINDS,
         "year": DEFAULT_YEAR,
         "periods": PERIODS,
-        "link": link,
     }
     return environment
 
 
-def link(path: str, given: Mapping[str, str | tuple[str, ...]] | None = None, /, **changes: str | None) -> str:
-    """A URL that keeps the given parameters but for `changes`; `None` takes one out."""
+def link(
+    root: str, path: str, given: Mapping[str, str | tuple[str, ...]] | None = None, /, **changes: str | None
+) -> str:
+    """A URL below `root` that keeps the given parameters but for `changes`; `None` takes one out."""
     kept = {name: value for name, value in (given or {}).items() if name not in changes}
     kept |= {name: value for name, value in changes.items() if value is not None}
     query = urlencode(kept, doseq=True)
-    return f"{path}?{query}" if query else path
+    return f"{root}{path}?{query}" if query else f"{root}{path}"
 
 
 _TEMPLATES = _environment()
@@ -146,7 +147,7 @@ def refusal(request: web.Request, error: HttpError, *, request_id: str = "") -> 
 
 def prefers_page(request: web.Request) -> bool:
     """Whether who asks is a browser before a page: it names text/html first, and this is no endpoint of an API."""
-    if request.method not in ("GET", "HEAD") or request.path.startswith(("/api/", "/webhooks/", "/static/")):
+    if request.method not in ("GET", "HEAD") or path_of(request).startswith(("/api/", "/webhooks/", "/static/")):
         return False
     first = request.headers.get("Accept", "").partition(",")[0].partition(";")[0]
     return first.strip().lower() in ("text/html", "application/xhtml+xml")
@@ -359,7 +360,9 @@ def render(
         base_url=settings.base_url or f"http://{settings.host}:{settings.port}",
         production_envs=settings.production_envs,
         definitions_folder=settings.service_definitions,
-        here=request.path,
+        here=path_of(request),
+        root=settings.root,
+        link=partial(link, settings.root),
         now=now,
         tz=tz,
         at=lambda instant: words.instant(instant, tz),

@@ -43,9 +43,11 @@ def make_app(
     app[BUDGETS] = make_budgets()
     app.on_response_prepare.append(careful_headers)
     for row in rows():
-        app.router.add_route(row.method, row.path, guarded(row))
-        if row.method == "GET":
-            app.router.add_route("HEAD", row.path, guarded(row))
+        # Below the root of BASE_URL too: what stands before us may leave it on, or take it off.
+        for path in dict.fromkeys((row.path, settings.root + row.path)):
+            app.router.add_route(row.method, path, guarded(row))
+            if row.method == "GET":
+                app.router.add_route("HEAD", path, guarded(row))
     return app
 
 

@@ -94,7 +94,7 @@ async def start(request: web.Request) -> web.Response:
     response.headers["Content-Security-Policy"] = policy.replace("form-action 'self'", f"form-action 'self' {origin}")
     response.headers["Referrer-Policy"] = "origin"
     response.set_cookie(
-        COOKIE, cookie, max_age=LIFE // SECOND, path="/setup", httponly=True, samesite="Lax",
+        COOKIE, cookie, max_age=LIFE // SECOND, path=_cookie_path(browsed), httponly=True, samesite="Lax",
         secure=browsed.startswith("https:"),
     )  # fmt: skip
     return response
@@ -115,9 +115,9 @@ async def created(request: web.Request) -> web.Response:
     log.info("github app connected", app=app.id, slug=app.slug)
     # Whoever came with a ticket sees the next step by another.
     ticket = "" if _sits_here(request) else write_ticket(await _key(request), TICKET, now=request.app[CLOCK]())
-    location = link("/setup", ticket=ticket or None)
+    location = link(request.app[SETTINGS].root, "/setup", ticket=ticket or None)
     response = web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
-    response.del_cookie(COOKIE, path="/setup")
+    response.del_cookie(COOKIE, path=_cookie_path(_browsed(request)))
     return response
 
 
@@ -210,11 +210,20 @@ def _is_loopback_peer(address: str) -> bool:
 def _same_origin(request: web.Request) -> None:
     """Raises HttpError 403 for a form that another site sent; a client without a browser's headers must hold a key."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    own = {f"{scheme}://{request.host}" for scheme in ("http", "https")} | {request.app[SETTINGS].base_url}
+    own = {f"{scheme}://{request.host}" for scheme in ("http", "https")} | {_origin(request.app[SETTINGS].base_url)}
     foreign = site not in (None, "same-origin", "none") or (origin is not None and origin not in own)
     keyless = "Authorization" not in request.headers and site is None and origin is None
     if foreign or keyless:
         raise HttpError(403, "foreign_form", "This form was not sent by this server's own page.")
+
+
+def _cookie_path(browsed: str) -> str:
+    return f"{urlsplit(browsed).path}/setup"
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _browsed(request: web.Request) -> str:
