@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bot.answers.questions import Filters
+from bot.dora.definitions import attached_tags
 from bot.dora.instants import LATEST, Duration, Instant
 from bot.dora.metrics import is_rework
 from bot.dora.reasons import NotComputed
@@ -42,6 +43,7 @@ class DeploymentRow:
     defined_name: str | None
     defined_team: str | None
     defined_tags: str | None
+    defined_languages: str | None
     change_flags: str | None
     predecessor: str | None
     reason: str | None
@@ -68,12 +70,8 @@ class DeploymentRow:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The event's own and those the definition adds; on a key that both have the event's win."""
-        own = texts(self.own_tags)
-        if self.defined_tags in (None, "[]"):
-            return own
-        keys = {tag.partition(":")[0] for tag in own}
-        return own + tuple(tag for tag in texts(self.defined_tags) if tag.partition(":")[0] not in keys and tag not in own)
+        """The event's own and those the definition adds, its languages among them; on a key that both have the event's win."""
+        return attached_tags(texts(self.own_tags), texts(self.defined_tags), texts(self.defined_languages))
 
     @property
     def has_identity(self) -> bool:

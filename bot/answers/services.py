@@ -146,7 +146,7 @@ def _defined(definition: ServiceDefinition, linked: set[str], filters: Filters) 
     return (
         filters.service in (None, definition.service)
         and filters.team in (None, definition.team.strip().lower())
-        and set(filters.tags) <= set(definition.tags)
+        and set(filters.tags) <= set(definition.event_tags)
         and (filters.repository is None or filters.repository in linked)
     )
 

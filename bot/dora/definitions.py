@@ -1,5 +1,6 @@
 """Service definitions: what a team says of its service."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -38,6 +39,11 @@ class ServiceDefinition:
     """File and line."""
 
     @property
+    def event_tags(self) -> tuple[str, ...]:
+        """The tags it gives to the events of its service: its own, and a tag `language` for each of its languages."""
+        return attached_tags((), self.tags, self.languages)
+
+    @property
     def place(self) -> str:
         """Where it stands: file and line, with the repository that holds it."""
         return f"{self.repository}@{self.location}" if self.repository else self.location
@@ -52,3 +58,12 @@ class Problem:
     column: int
     severity: str
     message: str
+
+
+def attached_tags(own: Sequence[str], defined: Sequence[str], languages: Sequence[str]) -> tuple[str, ...]:
+    """An event's own tags and those of its service's definition, a tag `language` for each of its languages; own keys win."""
+    if not defined and not languages:
+        return tuple(own)
+    keys = {tag.partition(":")[0] for tag in own}
+    given = (*defined, *(f"language:{language}" for language in languages))
+    return tuple(dict.fromkeys((*own, *(tag for tag in given if tag.partition(":")[0] not in keys))))

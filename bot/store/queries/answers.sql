@@ -1,7 +1,7 @@
 -- name: answer_deployments
 -- Deployments of a window with what was derived of them, newest first, from a key on; an empty text asks for all.
 SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
     s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
 FROM deployment d
@@ -17,7 +17,7 @@ ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 -- name: answer_deployments_of_service
 -- The same for one service, by the index that orders its series.
 SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
     s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
 FROM deployment d
@@ -32,7 +32,7 @@ ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 -- name: answer_deployments_by_id
 -- Deployments by their ids, with what was derived of them.
 SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags,
+    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
     s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
 FROM deployment d
