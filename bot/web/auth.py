@@ -5,6 +5,7 @@
 | open | nothing (`/healthz`, `/readyz`) |
 | sender | nothing here: the handler checks the sender's own signature |
 | write | `DD-API-KEY` with the scope |
+| key | any key, whatever its scopes: `DD-API-KEY`, or `api_key` in the query, as the original's metrics clients send it |
 | read | `Authorization: Bearer KEY`, or `DD-API-KEY` + `DD-APPLICATION-KEY` with `read`; nothing with `DASHBOARD=public`, asked under a loopback name or BASE_URL's |
 | private | the same as read, but always a key |
 """
@@ -34,12 +35,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Access:
     """What a route asks of its caller."""
 
-    kind: Literal["open", "sender", "write", "read", "private"]
+    kind: Literal["open", "sender", "key", "write", "read", "private"]
     scope: str = ""
 
 
 OPEN = Access("open")
 SENDER = Access("sender")
+KEY = Access("key")
 READ = Access("read", keys.READ)
 PRIVATE = Access("private", keys.READ)
 
@@ -91,6 +93,11 @@ async def authorize(request: web.Request, access: Access) -> Principal:
     match access.kind:
         case "open" | "sender":
             return NOBODY
+        case "key":
+            given = _header(request, "DD-API-KEY") or request.query.get("api_key", "")[:LONGEST_KEY]
+            if not given:
+                raise _unauthorized("no_key", "Send an API key in the header DD-API-KEY.")
+            return await _principal(request, given)
         case "write":
             given = _header(request, "DD-API-KEY")
             if given is None:

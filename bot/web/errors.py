@@ -1,6 +1,6 @@
 """Refusals as values: status, slug, sentence, field; and how they look on the wire.
 
-Our own shape is `{"errors": [{"status", "title", "detail", "source"?}], "id"}`; routes of the original (`/api/v2/`) keep its
+Our own shape is `{"errors": [{"status", "title", "detail", "source"?}], "id"}`; routes of the original (`/api/v2/` and two older ones) keep its
 bodies (`title` in words, plain strings for 401 and 403) with the `id` beside them.
 """
 
@@ -14,7 +14,7 @@ from bot.web.context import path_of
 
 RETRY_AFTER = "5"
 """Seconds."""
-ORIGINAL = "/api/v2/"
+ORIGINAL = ("/api/v2/", "/api/v1/validate", "/api/v1/series")
 
 
 class HttpError(Exception):
