@@ -82,6 +82,22 @@ def make_certificates(
     )
 
 
+def read_certificate(path: Path) -> tuple[tuple[str, ...], datetime.datetime]:
+    """The names of a server's certificate (the first of a chain), and when it ends; raises CertificateError."""
+    try:
+        certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(f"{path} holds no certificate in PEM") from error
+    try:
+        told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), certificate.not_valid_after_utc
+    addresses = map(str, told.get_values_for_type(x509.IPAddress))
+    return (*told.get_values_for_type(x509.DNSName), *addresses), certificate.not_valid_after_utc
+
+
 def _authority(
     site: str, names: Sequence[str], now: datetime.datetime
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

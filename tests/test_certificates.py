@@ -119,3 +119,15 @@ def test_the_command_prints_lines_for_the_settings(tmp_path: Path) -> None:
     assert told["new_ca"] is False and told["names"][0] == f"api.{SITE}"
     bad = CliRunner().invoke(main, ["certs", "--site", "localhost"])
     assert bad.exit_code == 1 and "dora.example.com" in bad.stderr
+
+
+@pytest.mark.parametrize(("days_ago", "verdict"), [(0, "ok"), (380, "note"), (400, "WRONG")])
+def test_doctor_says_when_a_certificate_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_ago: int, verdict: str) -> None:
+    made = make_certificates(tmp_path / "certs", SITE, now=now() - datetime.timedelta(days=days_ago))
+    settings = {"TLS_CERT": str(made.certificate), "TLS_KEY": str(made.key), "DATA_DIR": str(tmp_path)}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(main, ["doctor"]).output
+    line = next(line for line in said.splitlines() if "certificate for" in line)
+    assert line.startswith(verdict) and f"{made.expires:%Y-%m-%d}" in line and f"api.{SITE}" in line
+    assert ("restart the server" in line) is (verdict != "ok")

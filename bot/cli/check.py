@@ -1,5 +1,6 @@
 """Commands that check: `validate` service definitions and rules, `doctor` the installation."""
 
+import datetime
 import sqlite3
 import sys
 import time
@@ -21,6 +22,8 @@ from bot.store.opening import open_store
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier ones have the WAL-reset bug; the single writer avoids it."""
+SOON_DAYS = 30
+"""A certificate that ends sooner is worth a word."""
 
 
 @click.command("validate")
@@ -74,12 +77,30 @@ def _findings(configured: Settings) -> Iterator[Finding]:
         advice = ": before 3.51.3 two writers could corrupt a WAL file; Rollforward writes from one thread only" if old else ""
         yield Finding(None if old else True, f"SQLite {sqlite3.sqlite_version}{advice}")
     yield from _store_findings(configured)
+    if configured.tls_cert is not None:
+        yield _certificate(configured.tls_cert, now=datetime.datetime.now(datetime.UTC))
     yield _receiving("github", on=bool(Credentials(configured).github_secrets()), way="`rollforward setup github`")
     yield _receiving("gitlab", on=configured.gitlab_on, way="set GITLAB_WEBHOOK_SECRET")
     yield from _forge_findings(configured)
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
     errors = sum(problem.severity == "error" for problem in problems)
     yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
+
+
+def _certificate(path: Path, *, now: datetime.datetime) -> Finding:
+    # Here: nothing else of this needs it, and it takes a while to load.
+    from bot.certificates import CertificateError, read_certificate
+
+    try:
+        names, expires = read_certificate(path)
+    except CertificateError as error:
+        return Finding(False, f"TLS_CERT: {error}")
+    left = (expires - now).days
+    state = f"certificate for {', '.join(names) or 'no name'} until {expires:%Y-%m-%d}"
+    remedy = "renew it (`rollforward certs --site S` for one of its own) and restart the server"
+    if left < 0:
+        return Finding(False, f"{state}: it has expired; {remedy}")
+    return Finding(True if left >= SOON_DAYS else None, state if left >= SOON_DAYS else f"{state}: {left} days left; {remedy}")
 
 
 def _receiving(source: str, *, on: bool, way: str) -> Finding:
