@@ -94,10 +94,10 @@ async def authorize(request: web.Request, access: Access) -> Principal:
         case "open" | "sender":
             return NOBODY
         case "key":
-            given = _header(request, "DD-API-KEY") or request.query.get("api_key", "")[:LONGEST_KEY]
-            if not given:
+            named = _header(request, "DD-API-KEY") or request.query.get("api_key", "")[:LONGEST_KEY]
+            if not named:
                 raise _unauthorized("no_key", "Send an API key in the header DD-API-KEY.")
-            return await _principal(request, given)
+            return await _principal(request, named)
         case "write":
             given = _header(request, "DD-API-KEY")
             if given is None:
