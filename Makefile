@@ -53,6 +53,8 @@ lock: ## Resolve the dependencies again (needs uv)
 		--extra build --extra postgres --extra otlp pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-annotate --no-header -c requirements.lock \
 		--extra build --extra dev --extra postgres --extra otlp pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-annotate --no-header --python-version 3.11 \
+		--upgrade tests/clients/requirements.in -o tests/clients/requirements.lock
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -58,7 +58,7 @@ def test_the_ground_has_no_clock() -> None:
                 assert node.attr not in {"now", "utcnow", "today", "time_ns"}, path.name
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "tests/clients/requirements.lock"])
 def test_lock_files_hold_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "--hash=sha256:" in text

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,6 +56,8 @@ class Served:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    authority: Path | None = None
+    """Who signed its certificate, when it speaks https."""
 
     def __post_init__(self) -> None:
         with socket.socket() as probe:
@@ -114,7 +117,7 @@ class Served:
     def ask(self, method: str, path: str, body: bytes = b"", timeout: float = 10, **headers: str) -> Answer:
         """One request on a connection of its own; OSError if nobody answers."""
         begun = time.monotonic()
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connect(timeout)
         try:
             connection.request(method, path, body or None, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -122,6 +125,13 @@ class Served:
             return Answer(response.status, answer, {k.lower(): v for k, v in response.getheaders()}, time.monotonic() - begun)
         finally:
             connection.close()
+
+    def connect(self, timeout: float) -> HTTPConnection:
+        """A connection, not opened yet."""
+        if self.authority is None:
+            return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        context = ssl.create_default_context(cafile=str(self.authority))
+        return HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=context)
 
     def get(self, path: str) -> Any:
         """An answer of the API, as JSON."""

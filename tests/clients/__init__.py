@@ -1,0 +1,1 @@
+"""The vendors' real clients, unmodified, against a real server over TLS."""
