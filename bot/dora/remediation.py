@@ -84,6 +84,8 @@ class Classified:
     remediations: tuple[Remediation, ...] = ()
     flags: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
+    failed: bool | None = None
+    """Whether a person said that it failed; `None` when nobody said anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import json
 
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
+from bot.dora.releases import NEAR
 from bot.store import Writer
 
 INFERENCE, REPOSITORY, CHANGES, CLASSIFICATION = "inference", "repository", "changes", "classification"
@@ -17,6 +18,11 @@ def mark(writer: Writer, *, stage: str, key: str, from_at: Instant) -> None:
 def mark_series(writer: Writer, series: Series, *, from_at: Instant, stage: str = CHANGES) -> None:
     """Mark a series; `CHANGES` implies its classification."""
     mark(writer, stage=stage, key=series_key(series), from_at=from_at)
+
+
+def mark_deployment(writer: Writer, series: Series, *, started_at: Instant, finished_at: Instant) -> None:
+    """Mark what a deployment that came, went or moved may change: from the earliest on that may be the same release."""
+    mark_series(writer, series, from_at=max(0, min(started_at, finished_at) - NEAR))
 
 
 def mark_pull_request(writer: Writer, *, repository_id: int, number: int) -> None:

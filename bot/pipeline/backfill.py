@@ -12,6 +12,7 @@ from bot.facts.catalog import load_definitions
 from bot.facts.deployments import record_deployment
 from bot.facts.names import links_to, load_naming, load_web_roots
 from bot.facts.repositories import RepositoryRow, find_repository
+from bot.facts.sources import select_source
 from bot.store import Reader, Store, Writer
 
 SLICE = 100
@@ -56,6 +57,9 @@ def from_tags(
     wanted = [_deployment(row.name, tag, service=name, env=env) for name in services for tag in matching]
     new = store.read(lambda reader: _unknown(reader, wanted))
     received_at = clock()
+    store.write(
+        lambda writer: select_source(writer, "deployments", "tags", on=True, retroactive=True, at=received_at), urgent=False
+    )
     for start in range(0, len(new), SLICE):
         part = new[start : start + SLICE]
 

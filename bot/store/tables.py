@@ -131,7 +131,7 @@ _TABLES = (
     _table(
         "change_set",
         "deployment_id predecessor not_computed flags dropped kept redeployed with_lead_time mean median least "
-        "greatest",
+        "greatest merged_into version repository commit_sha",
         key="deployment_id",
     ),
     _table(
@@ -142,13 +142,28 @@ _TABLES = (
     ),
     _table(
         "classification",
-        "deployment_id type flags reasons",
+        "deployment_id type flags reasons failed",
         key="deployment_id",
     ),
     _table(
         "remediation",
         "deployment_id target type rule field value original",
         key="deployment_id target",
+    ),
+    _table(
+        "source_switch",
+        "kind name selected_from is_on told_at receipt",
+        key="kind name",
+    ),
+    _table(
+        "tombstone",
+        "kind id received_at receipt deleted_by",
+        key="kind id",
+    ),
+    _table(
+        "deployment_override",
+        "deployment_id received_at receipt told_by reason change_failure remediation_type remediation_id",
+        key="deployment_id received_at receipt",
     ),
     _table(
         "repository_name",
@@ -201,6 +216,11 @@ _TABLES = (
         key="repository_id number",
     ),
     _table(
+        "inference_rule",
+        "repository_id kind pattern service env service_shown env_shown since prereleases",
+        key="repository_id kind pattern service env",
+    ),
+    _table(
         "errand",
         "key kind forge owner repository_id since cursor reading began_at done total urgent version attempts run_at error",
         key="key",
@@ -214,6 +234,45 @@ _TABLES = (
         "hook",
         "forge id subject state reason read_from checked_at arrived_at gaps repaired",
         key="forge id",
+    ),
+    _table(
+        "failure",
+        "id source services services_shown teams envs envs_shown name severity version repository repository_url commit_sha "
+        "started_at finished_at state time_to_restore tags received_at receipt",
+        key="source id",
+        order="received_at receipt",
+    ),
+    _table(
+        "incident",
+        "id public_id created_at",
+        key="id",
+    ),
+    _table(
+        "incident_event",
+        "incident_id received_at receipt body",
+        key="incident_id received_at receipt",
+    ),
+    _table(
+        "ai_activity",
+        "user_email day tool is_active models received_at receipt",
+        key="user_email day tool",
+        order="received_at receipt",
+    ),
+    _table(
+        "upload_pack",
+        "repository_id checksum pushed_sha received_at size state reason objects commits attempts run_at body",
+        key="repository_id checksum",
+    ),
+    _table(
+        "upload_commit",
+        "repository_id sha usable whole",
+        key="repository_id sha",
+    ),
+    _table(
+        "upload_report",
+        "repository_id sha files received_at",
+        key="repository_id",
+        order="received_at sha files",
     ),
 )
 TABLES = {table.name: table for table in _TABLES}

@@ -324,7 +324,7 @@ def test_a_full_sync_asks_again_for_what_it_did_not_bring(room: Room, repo: GitR
     late = deploy(room, "web", "ab" * 20, at=600, received_at=10_000)
     fine = deploy(room, "api", moved, at=700, received_at=1)
     for deployment, reason in [(early, "predecessor_commit_unknown"), (late, "commit_unknown"), (fine, "first_deployment")]:
-        row = (deployment, None, reason, "[]", "{}", 0, 0, 0, None, None, None, None)
+        row = (deployment, None, reason, "[]", "{}", 0, 0, 0, None, None, None, None, None, "", "", None)
         room.store.write(lambda writer, row=row: writer.write_many("change_set", [row]))
     room.take_marks()
     room.ingest("refs/heads/main")

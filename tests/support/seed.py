@@ -113,6 +113,7 @@ class Seed:
         dropped: Sequence[Candidate] = (),
         type_flags: Sequence[str] = (),
         near_misses: Sequence[Sequence[str]] = (),
+        failed: int | None = None,
         **more: Any,
     ) -> None:
         """What was derived of a deployment."""
@@ -125,6 +126,7 @@ class Seed:
         row |= {"dropped": json.dumps(counts), "kept": len(changes), "redeployed": sum(c.redeployed for c in changes)}
         row |= {"with_lead_time": len(values), "mean": round(sum(values) / len(values)) if values else None}
         row |= {"median": middle, "least": values[0] if values else None, "greatest": values[-1] if values else None}
+        row |= {"merged_into": None, "version": "", "repository": "", "commit_sha": None}
         self.rows["change_set"].append(row | more)
         self.rows["classification"].append(
             {
@@ -132,6 +134,7 @@ class Seed:
                 "type": type,
                 "flags": json.dumps(list(type_flags)),
                 "reasons": json.dumps([list(one) for one in near_misses]),
+                "failed": failed,
             }
         )
         for position, change in enumerate(changes):

@@ -1,8 +1,8 @@
-"""The changes stage: what each deployment of a series carried, with lead times and stages."""
+"""The changes stage: which deployments of a series count, and what each of them carried, with lead times and stages."""
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,16 +13,22 @@ from bot.dora.deployments import Deployment, Series, series_order
 from bot.dora.instants import Duration, Instant
 from bot.dora.lead_time import ChangeLeadTime, commit_instant, lead_time
 from bot.dora.pull_requests import PullRequest
-from bot.dora.reasons import Dropped
+from bot.dora.reasons import Dropped, NotComputed
+from bot.dora.releases import Releases, find_releases
+from bot.dora.sources import counts
 from bot.facts.names import meanings_at
 from bot.facts.pull_requests import load_pull_requests
 from bot.facts.repositories import RepositoryRow
+from bot.facts.sources import load_selection
 from bot.pipeline.derive.difference import CHANGE, CHANGE_SET, Edit, difference
 from bot.pipeline.derive.sources import SeriesRepository, Sources
 from bot.store import Reader, Row, Value
 
 NO_DURATION_SOURCES = frozenset({"apm", "tags"})
 """Sources whose deployments are an instant: their deploy time is absent."""
+
+
+_NOTHING: Row = ("", "", None)
 
 
 class _DeploymentRow(NamedTuple):
@@ -38,27 +44,61 @@ class _DeploymentRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFacts:
-    """A series and what it sees of its repositories, in one snapshot; deployments in series order."""
+    """A series and what it sees of its repositories, in one snapshot.
+
+    `deployments` are those that count, in series order: what another one stands for is in `releases` alone, and those whose source
+    is off are `uncounted`.
+    """
 
     series: Series
     deployments: tuple[Deployment, ...]
     repositories: dict[str, SeriesRepository]
+    releases: Releases
+    uncounted: tuple[Deployment, ...]
+    taken: dict[str, Row]
+    """Version, repository (as sent) and sha that a deployment has from one that was merged into it."""
+
+    @property
+    def merged(self) -> dict[str, str]:
+        """Deployments that another one stands for, with its id."""
+        return {one.id: release.deployment.id for release in self.releases.releases for one in release.merged}
 
 
 def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts:
     """The facts of one series."""
     rows = reader.fetch("series_deployments", _DeploymentRow, service=series.service, env=series.env)
     found = meanings_at(reader, {(row.repository, row.finished_at) for row in rows if row.repository})
-    deployments = [_deployment(series, row, found.get((row.repository, row.finished_at))) for row in rows]
+    known = [_deployment(series, row, found.get((row.repository, row.finished_at))) for row in rows]
+    selection = load_selection(reader, "deployments")
+    counted = [one for one in known if counts(selection, one.source, one.finished_at)]
+    releases = find_releases(counted)
+    deployments = [release.deployment for release in releases.releases]
     # Whatever a deployment's sender called it, all names of one repository are one here.
-    known = {row.name: row for row in found.values()}
+    named = {row.name: row for row in found.values()}
     names = sorted({one.repository for one in deployments if one.repository})
     repositories = {
-        name: _with_test_merges(reader, sources.view(reader, series.service, known.get(name)), deployments, name)
+        name: _with_test_merges(reader, sources.view(reader, series.service, named.get(name)), deployments, name)
         for name in names
     }
     ordered = series_order(deployments, {name: repository.view for name, repository in repositories.items()})
-    return SeriesFacts(series=series, deployments=tuple(ordered), repositories=repositories)
+    return SeriesFacts(
+        series=series, deployments=tuple(ordered), repositories=repositories, releases=releases,
+        uncounted=tuple(one for one in known if not counts(selection, one.source, one.finished_at)),
+        taken=_taken(releases, {row.id: row for row in rows}),
+    )
+
+
+def _taken(releases: Releases, rows: Mapping[str, _DeploymentRow]) -> dict[str, Row]:
+    taken: dict[str, Row] = {}
+    for release in releases.releases:
+        if release.merged:
+            own, whole = rows[release.deployment.id], release.deployment
+            repository, sha = "", None
+            if own.commit_sha is None and whole.commit_sha is not None:
+                teller = next(one for one in release.merged if one.commit_sha is not None)
+                repository, sha = rows[teller.id].repository, whole.commit_sha
+            taken[own.id] = ("" if own.version else whole.version, repository, sha)
+    return taken
 
 
 def _with_test_merges(
@@ -91,6 +131,7 @@ def derive_series_changes(
 ) -> list[Edit]:
     """What makes the derived rows of the series, from `from_at` on, what its facts say."""
     facts = load_series(reader, sources, series)
+    from_at = facts.releases.reach(from_at)
     start = next((i for i, one in enumerate(facts.deployments) if one.finished_at >= from_at), len(facts.deployments))
     views = {name: repository.view for name, repository in facts.repositories.items()}
     results = list(derive_changes(facts.deployments, start=start, repositories=views, limits=limits))
@@ -101,7 +142,14 @@ def derive_series_changes(
         repository = facts.repositories.get(deployment.repository)
         rows, times = _change_rows(deployment, result, repository, pull_requests)
         changes.extend(rows)
-        sets.append(_set_row(result, repository, times))
+        sets.append((*_set_row(result, repository, times), None, *facts.taken.get(deployment.id, _NOTHING)))
+    sets += [_uncounted(one.id, NotComputed.SOURCE_OFF, None) for one in facts.uncounted if one.finished_at >= from_at]
+    sets += [
+        _uncounted(one.id, None, release.deployment.id)
+        for release in facts.releases.releases
+        for one in release.merged
+        if one.finished_at >= from_at
+    ]
     where: dict[str, Value] = {"service": series.service, "env": series.env, "from_at": from_at}
     return [
         *difference(CHANGE_SET, reader.fetch("series_change_sets", _row, **where), sets),
@@ -173,6 +221,10 @@ def _set_row(result: DeploymentChanges, repository: SeriesRepository | None, tim
         len(result.changes), sum(change.redeployed for change in result.changes), len(times), mean, middle,
         ordered[0] if ordered else None, ordered[-1] if ordered else None,
     )
+
+
+def _uncounted(id: str, not_computed: NotComputed | None, merged_into: str | None) -> Row:
+    return (id, None, not_computed, "[]", "{}", 0, 0, 0, None, None, None, None, merged_into, *_NOTHING)
 
 
 @lru_cache(1_000)

@@ -9,12 +9,14 @@ from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.history import History
 from bot.dora.instants import Instant
+from bot.dora.overrides import Correction, correct, corrections_of
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotComputed
 from bot.dora.remediation import Carried, CarriedChange, Classified, classify
 from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, matches
 from bot.dora.series_past import CarriedRow
+from bot.facts.overrides import load_naming_overrides, load_overrides
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
 from bot.pipeline.derive.difference import CLASSIFICATION, REMEDIATION, Edit, difference
@@ -46,11 +48,16 @@ def derive_series_classification(
     Of the deployments before, those in which a rule saw something are asked again too: what they point to may be told better now.
     """
     facts = load_series(reader, sources, series)
+    from_at = facts.releases.reach(from_at)
+    own, naming = _corrections(reader, facts)
     rules = sources.rules(reader)
     where = {"service": series.service, "env": series.env}
     known = reader.fetch("series_classifications", _row, **where)
     silent = {str(row[0]) for row in known if row[1] != "rollforward" and row[3] == "[]"}
     settled = {one.id for one in facts.deployments if one.finished_at < from_at} & silent
+    if own or naming:
+        # What a corrected deployment would be without the correction is kept nowhere.
+        settled = set()
     asked = [one.id for one in facts.deployments if one.id not in settled]
     changes: dict[str, list[_Change]] = defaultdict(list)
     for change in reader.fetch_in("carried_by", _Change, asked):
@@ -71,9 +78,10 @@ def derive_series_classification(
         return [] if seen is None or seen.row is None else _recalled(reader, series, seen.row.id, original)
 
     lookups: dict[str, StoredOrigins] = {}
-    found = classify(
+    derived = classify(
         carried, rules, lambda name: lookups.setdefault(name, origins(name)), settled=settled, recall=recall if settled else None
     )
+    found = correct(derived, own, naming)
     return [
         *difference(CLASSIFICATION, _unsettled(known, settled), map(_classification, found)),
         *difference(
@@ -82,6 +90,19 @@ def derive_series_classification(
             [row for one in found for row in _remediations(one)],
         ),
     ]
+
+
+def _corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correction], list[Correction]]:
+    """What people say of the deployments of the series, and of those (of any series) that one of them is said to have mended."""
+    merged = facts.merged
+    ids = {*merged, *(one.id for one in facts.deployments)}
+    words = {one.word for one in (*load_overrides(reader, ids), *load_naming_overrides(reader, ids))}
+    corrections = corrections_of(words, merged)
+    counted = {one.id for one in facts.deployments}
+    return (
+        {id: one for id, one in corrections.items() if id in counted},
+        [one for one in corrections.values() if one.remediation_id in counted],
+    )
 
 
 def _unsettled(rows: Sequence[Row], settled: set[str]) -> list[Row]:
@@ -179,7 +200,8 @@ def _pull_requests(reader: Reader, changes: Sequence[_Change]) -> dict[tuple[int
 
 def _classification(found: Classified) -> Row:
     reasons = [[one.rule, one.reason.value, one.value] for one in found.reasons]
-    return found.deployment_id, found.type, json.dumps(list(found.flags)), json.dumps(reasons, ensure_ascii=False)
+    failed = None if found.failed is None else int(found.failed)
+    return found.deployment_id, found.type, json.dumps(list(found.flags)), json.dumps(reasons, ensure_ascii=False), failed
 
 
 def _remediations(found: Classified) -> list[Row]:

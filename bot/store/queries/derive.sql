@@ -35,14 +35,14 @@ DELETE FROM introduced WHERE repository_id = :repository_id AND sha = :sha AND n
 DELETE FROM pull_request_flag WHERE repository_id = :repository_id AND number = :number
 
 -- name: series_deployments
--- All deployments of a series.
+-- All deployments of a series that are there.
 SELECT id, version, repository, commit_sha, started_at, finished_at, source, received_at FROM deployment
-WHERE service = :service AND env = :env ORDER BY finished_at, started_at, id
+WHERE service = :service AND env = :env AND gone = 0 ORDER BY finished_at, started_at, id
 
 -- name: series_change_sets
 -- What is derived for a series from an instant on.
 SELECT s.deployment_id, s.predecessor, s.not_computed, s.flags, s.dropped, s.kept, s.redeployed, s.with_lead_time, s.mean,
-    s.median, s.least, s.greatest
+    s.median, s.least, s.greatest, s.merged_into, s.version, s.repository, s.commit_sha
 FROM change_set s JOIN deployment d ON d.id = s.deployment_id
 WHERE d.service = :service AND d.env = :env AND d.finished_at >= :from_at
 
@@ -71,7 +71,7 @@ WHERE d.service = :service AND d.env = :env
 
 -- name: series_classifications
 -- How the deployments of a series are classified.
-SELECT c.deployment_id, c.type, c.flags, c.reasons FROM classification c JOIN deployment d ON d.id = c.deployment_id
+SELECT c.deployment_id, c.type, c.flags, c.reasons, c.failed FROM classification c JOIN deployment d ON d.id = c.deployment_id
 WHERE d.service = :service AND d.env = :env
 
 -- name: series_remediations

@@ -1,12 +1,13 @@
 -- name: fingerprint_deployments
--- Every deployment as recorded.
+-- Every deployment that is there, as recorded.
 SELECT id, service, env, service_shown, env_shown, version, repository, repository_url, commit_sha, started_at, finished_at, team,
     tags, source, received_at
-FROM deployment ORDER BY id
+FROM deployment WHERE gone = 0 ORDER BY id
 
 -- name: fingerprint_change_sets
 -- What is derived of every deployment.
-SELECT deployment_id, predecessor, not_computed, flags, dropped, kept, redeployed, with_lead_time, mean, median, least, greatest
+SELECT deployment_id, predecessor, not_computed, flags, dropped, kept, redeployed, with_lead_time, mean, median, least, greatest,
+    merged_into, version, repository, commit_sha
 FROM change_set ORDER BY deployment_id
 
 -- name: fingerprint_changes
@@ -17,7 +18,7 @@ FROM change c JOIN repository r ON r.id = c.repository_id ORDER BY c.deployment_
 
 -- name: fingerprint_classifications
 -- What every deployment is.
-SELECT deployment_id, type, flags, reasons FROM classification ORDER BY deployment_id
+SELECT deployment_id, type, flags, reasons, failed FROM classification ORDER BY deployment_id
 
 -- name: fingerprint_remediations
 -- The evidence of every remediation.
@@ -43,3 +44,16 @@ FROM introduced i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i
 -- Every flagged pull request.
 SELECT r.name, f.number, f.rule, f.field, f.value, f.target, f.target_sha
 FROM pull_request_flag f JOIN repository r ON r.id = f.repository_id ORDER BY r.name, f.number
+
+-- name: fingerprint_source_switches
+-- Which data sources are on.
+SELECT kind, name, selected_from, is_on FROM source_switch ORDER BY kind, name
+
+-- name: fingerprint_tombstones
+-- What was deleted.
+SELECT kind, id FROM tombstone ORDER BY kind, id
+
+-- name: fingerprint_overrides
+-- What people said of deployments.
+SELECT deployment_id, received_at, told_by, reason, change_failure, remediation_type, remediation_id
+FROM deployment_override ORDER BY deployment_id, received_at, receipt

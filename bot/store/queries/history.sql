@@ -86,10 +86,15 @@ GROUP BY service, env ORDER BY service, env
 
 -- name: series_missing_commits
 -- Series with deployments that were received before a sync began and still miss a commit.
-SELECT d.service, d.env, min(d.finished_at) FROM deployment d JOIN change_set s ON s.deployment_id = d.id
-WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
-    AND d.received_at < :began_at AND s.not_computed IN ('commit_unknown', 'predecessor_commit_unknown')
-GROUP BY d.service, d.env ORDER BY d.service, d.env
+SELECT service, env, min(finished_at) FROM (
+    SELECT d.service, d.env, d.finished_at FROM deployment d JOIN change_set s ON s.deployment_id = d.id
+    WHERE d.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
+        AND d.received_at < :began_at AND s.not_computed IN ('commit_unknown', 'predecessor_commit_unknown')
+    UNION ALL
+    SELECT d.service, d.env, d.finished_at FROM change_set s JOIN deployment d ON d.id = s.deployment_id
+    WHERE s.repository <> '' AND s.repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id)
+        AND d.received_at < :began_at AND s.not_computed IN ('commit_unknown', 'predecessor_commit_unknown')
+) missing GROUP BY service, env ORDER BY service, env
 
 -- name: meta_value
 -- A remembered value.

@@ -1,0 +1,41 @@
+-- name: source_switches
+-- What somebody turned on or off.
+SELECT name, selected_from, is_on, told_at, receipt FROM source_switch WHERE kind = :kind ORDER BY name
+
+-- name: series_with_source
+-- The series that a source deployed to.
+SELECT DISTINCT service, env FROM deployment WHERE source = :source ORDER BY service, env
+
+-- name: tombstone
+-- When something was deleted.
+SELECT received_at, receipt FROM tombstone WHERE kind = :kind AND id = :id
+
+-- name: tombstones
+-- Which of these were deleted.
+SELECT id FROM tombstone WHERE kind = :kind AND id IN (:keys)
+
+-- name: deployment_standing
+-- Where a deployment stands in time, and whether it is still there.
+SELECT service, env, started_at, finished_at, gone FROM deployment WHERE id = :id
+
+-- name: bury_deployment
+-- A deployment was deleted.
+UPDATE deployment SET gone = 1 WHERE id = :id
+
+-- name: overrides_of
+-- What people said of these deployments.
+SELECT deployment_id, received_at, receipt, told_by, reason, change_failure, remediation_type, remediation_id
+FROM deployment_override WHERE deployment_id IN (:keys)
+
+-- name: overrides_naming
+-- What people said of deployments that any of these remediated, by one saying of theirs.
+SELECT DISTINCT deployment_id FROM deployment_override WHERE remediation_id IN (:keys)
+
+-- name: deployments_placed
+-- The series of these deployments.
+SELECT id, service, env FROM deployment WHERE id IN (:keys)
+
+-- name: latest_of_version
+-- The deployments of a version, the most recently finished first.
+SELECT id FROM deployment WHERE service = :service AND env = :env AND version = :version AND gone = 0
+ORDER BY finished_at DESC, started_at DESC, id DESC LIMIT 1
