@@ -52,6 +52,17 @@ class Names:
         """A repository's latest name, whoever else bears it."""
         return self._by_repository[repository_id][-1].name
 
+    def first(self, repository_id: int) -> RepositoryId:
+        """A repository's earliest name, whoever else bears it: the same after any rename."""
+        return self._by_repository[repository_id][0].name
+
+    def called_at(self, repository_id: int, at: Instant) -> RepositoryId | None:
+        """A name that means the repository at an instant: the latest it had by then, else its earliest; `None` if none does."""
+        rows = self._by_repository[repository_id]
+        position = bisect_right(rows, at, key=lambda row: row.from_at)
+        ordered = [*reversed(rows[:position]), *rows[position:]]
+        return next((row.name for row in ordered if self.meaning(row.name, at) == repository_id), None)
+
     def bearing(self, repository_id: int) -> set[RepositoryId]:
         """The names that mean the repository now: its own, and old ones that nobody took."""
         return {row.name for row in self._by_repository[repository_id] if self.meaning(row.name) == repository_id}

@@ -12,8 +12,12 @@ from bot.dora.commits import Sha
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
+from bot.dora.paths import linked_repositories
 from bot.dora.rules import DEFAULT_RULES, RuleSet
+from bot.facts.inference_rules import mark_forge_inference
 from bot.facts.marks import mark_series
+from bot.facts.names import load_web_roots
+from bot.facts.registry import named_repositories
 from bot.guard import decode_json_as
 from bot.store import Reader, Row, Value, Writer
 
@@ -113,6 +117,8 @@ class ClaimsChange:
     in_force: tuple[Claim, ...]
     gone: tuple[str, ...]
     series: tuple[Series, ...]
+    repositories: tuple[int, ...]
+    """Those that a definition which differs names or named: what is inferred from them may belong to other services."""
 
 
 def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]]) -> ClaimsChange:
@@ -133,7 +139,22 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
         in_force=tuple(claim for service, claim in winners.items() if before.get(service) != claim.definition),
         gone=tuple(sorted(before.keys() - after.keys())),
         series=tuple(one for one in series if one.service in changed),
-    )
+        repositories=_named(reader, [
+            definition
+            for service in before.keys() | after.keys()
+            if before.get(service) != after.get(service)
+            for definition in (before.get(service), after.get(service))
+        ]),
+    )  # fmt: skip
+
+
+def _named(reader: Reader, definitions: Iterable[ServiceDefinition | None]) -> tuple[int, ...]:
+    """The repositories that definitions name."""
+    roots = load_web_roots(reader)
+    wanted = {name for one in definitions for name in linked_repositories(one, web_roots=roots)}
+    names, _ = named_repositories(reader, wanted)
+    found = {names.meaning(name) for name in wanted}
+    return tuple(sorted(id for id in found if id is not None))
 
 
 def write_claims(writer: Writer, change: ClaimsChange) -> None:
@@ -150,6 +171,7 @@ def write_claims(writer: Writer, change: ClaimsChange) -> None:
         writer.write_many("definition", rows, on_conflict="replace")
     for series in change.series:
         mark_series(writer, series, from_at=0)
+    mark_forge_inference(writer, change.repositories)
 
 
 def _order(claim: Claim) -> tuple[int, str, str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from bot.dora.commits import Sha
 from bot.dora.events import DeploymentSeen, IssueSeen, ReleaseSeen
 from bot.dora.instants import Instant
+from bot.facts.inference_rules import mark_forge_inference
 from bot.store import Writer
 
 
@@ -58,20 +59,22 @@ Row = TypeVar("Row", DeploymentRow, ReleaseRow, IssueRow)
 
 
 def record_deployments_seen(writer: Writer, seen: Sequence[tuple[int, DeploymentSeen]]) -> None:
-    """Merge states of deployments, each with its repository's number."""
+    """Merge states of deployments, each with its repository's number, and mark what is inferred from those that differ."""
 
     def row(id: int, one: DeploymentSeen) -> DeploymentRow:
         states = json.dumps([[one.at, one.state]])
         return DeploymentRow(id, one.forge_id, one.environment, one.sha, one.ref, one.created_at, states)
 
     rows = [row(id, one) for id, one in seen]
-    _merge(writer, "forge_deployment", "forge_deployments", rows, DeploymentRow, _joined_deployments)
+    mark_forge_inference(
+        writer, _merge(writer, "forge_deployment", "forge_deployments", rows, DeploymentRow, _joined_deployments)
+    )
 
 
 def record_releases(writer: Writer, seen: Sequence[tuple[int, ReleaseSeen]]) -> None:
-    """Merge what is said of releases, each with its repository's number; a deleted one stays deleted."""
+    """Merge what is said of releases, each with its repository's number, and mark likewise; a deleted one stays deleted."""
     rows = [ReleaseRow(id, one.forge_id, one.tag, one.name, one.state, one.published_at, one.at) for id, one in seen]
-    _merge(writer, "forge_release", "forge_releases", rows, ReleaseRow, _joined_releases)
+    mark_forge_inference(writer, _merge(writer, "forge_release", "forge_releases", rows, ReleaseRow, _joined_releases))
 
 
 def record_issues(writer: Writer, seen: Sequence[tuple[int, IssueSeen]]) -> None:
@@ -92,7 +95,9 @@ def _merge(
     new: Sequence[Row],
     row_of: Callable[..., Row],
     joined: Callable[[Row, Row], Row],
-) -> None:
+) -> list[int]:
+    """Merge rows into what is stored; the repositories of which something differs."""
+    changed: list[int] = []
     groups: dict[int, list[Row]] = defaultdict(list)
     for row in new:
         groups[row[0]].append(row)
@@ -102,7 +107,10 @@ def _merge(
         rows = dict(stored)
         for row in group:
             rows[row[1]] = joined(rows[row[1]], row) if row[1] in rows else row
-        writer.write_many(table, [rows[key] for key in keys if rows[key] != stored.get(key)], on_conflict="replace")
+        different = [rows[key] for key in keys if rows[key] != stored.get(key)]
+        writer.write_many(table, different, on_conflict="replace")
+        changed += [repository_id] if different else []
+    return changed
 
 
 def _joined_deployments(one: DeploymentRow, other: DeploymentRow) -> DeploymentRow:

@@ -22,6 +22,7 @@ from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
+from bot.facts.inference_rules import mark_forge_inference
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
@@ -246,6 +247,8 @@ class _Ingest:
         marked = self._with_moved_paths(writer, come)
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
         marked.mark(writer, self.id)
+        if any(tip.name.startswith("refs/tags/") for tip in tips):
+            mark_forge_inference(writer, [self.id])
 
     def _define(self) -> None:
         """The repository's own definitions, before the end: a wish that is fulfilled has brought them too."""

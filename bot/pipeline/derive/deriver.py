@@ -10,10 +10,20 @@ import structlog
 from bot.dora.changes import Limits
 from bot.dora.deployments import Series
 from bot.dora.instants import DAY, MINUTE, SECOND, Instant
-from bot.facts.marks import CHANGES, CLASSIFICATION, REPOSITORY, mark_pull_request, mark_series, parse_series_key
+from bot.facts.marks import (
+    CHANGES,
+    CLASSIFICATION,
+    INFERENCE,
+    REPOSITORY,
+    mark_inference,
+    mark_pull_request,
+    mark_series,
+    parse_series_key,
+)
 from bot.pipeline.derive.changes_stage import derive_series_changes
 from bot.pipeline.derive.classification_stage import derive_series_classification
 from bot.pipeline.derive.difference import Edit, apply, slices
+from bot.pipeline.derive.inference_stage import derive_inference, inference_keys, write_inferred
 from bot.pipeline.derive.pull_request_stage import Derived, derive_pull_request, record_derived
 from bot.pipeline.derive.sources import Sources
 from bot.pipeline.history import HistoryCache
@@ -39,6 +49,7 @@ class Result(NamedTuple):
     mark: Mark
     edits: Sequence[Edit]
     follow: Callable[[Writer], None]
+    write: Callable[[Writer, Sequence[Edit]], None] = apply
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -73,7 +84,7 @@ class Deriver:
         """Derive one mark; given up silently when it changed meanwhile (it is still there, and comes again)."""
         result = self.store.read(partial(self._compute, mark))
         for part in slices(result.edits, rows=self.store.slice_rows):
-            if not self.store.write(partial(_write, result.mark, part), urgent=len(part) < 50):
+            if not self.store.write(partial(_write, result, part), urgent=len(part) < 50):
                 return
         self.store.write(partial(_finish, result))
 
@@ -82,6 +93,8 @@ class Deriver:
         if not current:
             return Result(due, (), _nothing)
         mark = current[0]
+        if mark.stage == INFERENCE:
+            return Result(mark, derive_inference(reader, mark.key), _nothing, partial(write_inferred, now=self.clock()))
         if mark.stage == REPOSITORY:
             repository_id, number = json.loads(mark.key)
             derived = derive_pull_request(reader, self.sources, repository_id, number)
@@ -112,10 +125,10 @@ def _follow_changes(series: Series, from_at: Instant, writer: Writer) -> None:
     mark_series(writer, series, from_at=from_at, stage=CLASSIFICATION)
 
 
-def _write(mark: Mark, edits: Sequence[Edit], writer: Writer) -> bool:
-    if not _holds(writer, mark):
+def _write(result: Result, edits: Sequence[Edit], writer: Writer) -> bool:
+    if not _holds(writer, result.mark):
         return False
-    apply(writer, edits)
+    result.write(writer, edits)
     return True
 
 
@@ -137,6 +150,9 @@ def rebuild(store: Store, *, progress: Callable[[str], None]) -> Generator[None,
     def work(writer: Writer) -> tuple[int, int]:
         series = writer.fetch("all_series", lambda service, env: Series(service=service, env=env))
         pull_requests = writer.fetch("all_pull_requests", lambda repository_id, number: (repository_id, number))
+        inferences = inference_keys(writer)
+        for subject in inferences:
+            mark_inference(writer, *subject)
         for repository_id, number in pull_requests:
             mark_pull_request(writer, repository_id=repository_id, number=number)
         for one in series:

@@ -15,6 +15,7 @@ class DerivedTable:
     delete: str
 
 
+DEPLOYMENT = DerivedTable(name="deployment", key=("id",), delete="bury_deployment")
 CHANGE_SET = DerivedTable(name="change_set", key=("deployment_id",), delete="delete_change_set")
 CHANGE = DerivedTable(name="change", key=("deployment_id", "sha"), delete="delete_change")
 CLASSIFICATION = DerivedTable(name="classification", key=("deployment_id",), delete="delete_classification")

@@ -7,9 +7,9 @@ SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at EL
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
 
 -- name: due_marks
--- What to derive next: repository before changes before classification, oldest instant first.
+-- What to derive next: inference before repository before changes before classification, oldest instant first.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
-ORDER BY CASE stage WHEN 'repository' THEN 0 WHEN 'changes' THEN 1 ELSE 2 END, from_at, key LIMIT :n
+ORDER BY CASE stage WHEN 'inference' THEN 0 WHEN 'repository' THEN 1 WHEN 'changes' THEN 2 ELSE 3 END, from_at, key LIMIT :n
 
 -- name: next_mark_at
 -- When the next postponed mark is due.

@@ -1,0 +1,69 @@
+"""What follows from a repository at a forge: reads its facts for `bot.dora.inference`."""
+
+import json
+
+from bot.dora.events import NewDeployment
+from bot.dora.inference import Bearer, ForgeDeployment, Release, Tag, infer_deployments
+from bot.dora.instants import Instant
+from bot.dora.names import NameRow
+from bot.facts.catalog import load_definitions
+from bot.facts.forge_facts import DeploymentRow, ReleaseRow
+from bot.facts.inference_rules import load_inference_rules
+from bot.facts.names import links_to, load_naming, load_web_roots
+from bot.facts.registry import RepositoryRow, named_repositories
+from bot.store import Reader
+
+SUCCESS = "success"
+"""The state that counts, in the words of both forges."""
+
+
+def infer_forge(reader: Reader, repository_id: int) -> list[NewDeployment]:
+    """The deployments that follow from a repository's forge deployments, tags and releases."""
+    found = reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
+    rules = load_inference_rules(reader, repository_id)
+    deployments = reader.fetch("forge_deployments_of", DeploymentRow, repository_id=repository_id)
+    if not found or not (rules or deployments):
+        return []
+    return infer_deployments(
+        _bearer(reader, found[0]),
+        services=defined_services(reader, found[0]),
+        rules=rules,
+        deployments=map(_deployment, deployments),
+        tags=reader.fetch("tags_of_repository", _tag, repository_id=repository_id),
+        releases=[_release(row) for row in reader.fetch("forge_releases_of", ReleaseRow, repository_id=repository_id)],
+    )
+
+
+def defined_services(reader: Reader, repository: RepositoryRow) -> dict[str, str]:
+    """The services whose definition in force names the repository, as they are shown."""
+    naming, roots = load_naming(reader, repository), load_web_roots(reader)
+    return {one.service: one.shown for one in load_definitions(reader) if links_to(one, naming, roots)}
+
+
+def _bearer(reader: Reader, row: RepositoryRow) -> Bearer:
+    own = reader.fetch_in("names_of_repositories", NameRow, [row.id])
+    names, _ = named_repositories(reader, {name.name for name in own})
+    host = row.name.partition("/")[0]
+
+    def called(at: Instant) -> str:
+        return names.called_at(row.id, at) or row.name
+
+    return Bearer(
+        forge=row.forge, number=f"{host} {row.forge_id}" if row.forge_id else "", first_name=names.first(row.id), called=called
+    )
+
+
+def _deployment(row: DeploymentRow) -> ForgeDeployment:
+    states: list[tuple[Instant, str]] = json.loads(row.states) if SUCCESS in row.states else []
+    return ForgeDeployment(
+        forge_id=row.forge_id, environment=row.environment, sha=None if row.sha is None else bytes(row.sha), ref=row.ref,
+        created_at=row.created_at, succeeded_at=min((at for at, state in states if state == SUCCESS), default=None),
+    )
+
+
+def _tag(name: str, sha: bytes, at: Instant | None) -> Tag:
+    return Tag(name=name.removeprefix("refs/tags/"), sha=bytes(sha), at=at)
+
+
+def _release(row: ReleaseRow) -> Release:
+    return Release(forge_id=row.forge_id, tag=row.tag, state=row.state, published_at=row.published_at)

@@ -1,0 +1,14 @@
+-- Deployments out of what forges and repositories show -----------------------------------------------------------------------
+
+CREATE TABLE inference_rule (       -- what somebody asked to be counted of a repository, from now on too
+    repository_id BIGINT NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,             -- tags, releases, forge_deployments
+    pattern TEXT COLLATE "C" NOT NULL,          -- the glob of tags; '*' elsewhere
+    service TEXT COLLATE "C" NOT NULL,          -- trimmed, lower case; '' = all whose definition names the repository
+    env TEXT COLLATE "C" NOT NULL,              -- the same; '' = none, for forge deployments any
+    service_shown TEXT COLLATE "C" NOT NULL,    -- as first written
+    env_shown TEXT COLLATE "C" NOT NULL,
+    since BIGINT,                   -- nothing before counts; NULL = everything
+    prereleases BIGINT NOT NULL,    -- 1: they count too
+    PRIMARY KEY (repository_id, kind, pattern, service, env)
+);

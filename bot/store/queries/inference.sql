@@ -1,0 +1,51 @@
+-- name: inferred_deployments
+-- What was inferred from a subject, gone rows included.
+SELECT id, service, env, service_shown, env_shown, version, repository, repository_url, commit_sha, started_at, finished_at, team,
+    tags, source, received_at, receipt, inferred_from, gone
+FROM deployment WHERE inferred_from = :inferred_from AND inferred_from <> '' ORDER BY id
+
+-- name: deployments_whole
+-- These deployments, as they are stored.
+SELECT id, service, env, service_shown, env_shown, version, repository, repository_url, commit_sha, started_at, finished_at, team,
+    tags, source, received_at, receipt, inferred_from, gone
+FROM deployment WHERE id IN (:keys) ORDER BY id
+
+-- name: inference_rules
+-- What is to be counted of a repository.
+SELECT repository_id, kind, pattern, service, env, service_shown, env_shown, since, prereleases FROM inference_rule
+WHERE repository_id = :repository_id ORDER BY kind, pattern, service, env
+
+-- name: delete_inference_rule
+-- Nothing follows from it any more.
+DELETE FROM inference_rule
+WHERE repository_id = :repository_id AND kind = :kind AND pattern = :pattern AND service = :service AND env = :env
+
+-- name: inferring_repositories
+-- The repositories of which something may be inferred.
+SELECT repository_id FROM forge_deployment UNION SELECT repository_id FROM inference_rule ORDER BY 1
+
+-- name: inference_keys
+-- From what deployments were inferred.
+SELECT DISTINCT inferred_from FROM deployment WHERE inferred_from <> '' ORDER BY inferred_from
+
+-- name: forge_deployments_of
+-- All deployments that a forge told of a repository.
+SELECT repository_id, forge_id, environment, sha, ref, created_at, states FROM forge_deployment
+WHERE repository_id = :repository_id ORDER BY forge_id
+
+-- name: forge_releases_of
+-- All releases that a forge told of a repository.
+SELECT repository_id, forge_id, tag, name, state, published_at, told_at FROM forge_release
+WHERE repository_id = :repository_id ORDER BY forge_id
+
+-- name: tags_of_repository
+-- The tags of a repository with their instants: the tagger's date, else the committer's.
+SELECT r.name, r.sha, coalesce(r.tagged_at, c.committed_at) FROM git_ref r
+LEFT JOIN git_commit c ON c.repository_id = r.repository_id AND c.sha = r.sha
+WHERE r.repository_id = :repository_id AND r.name >= 'refs/tags/' AND r.name < 'refs/tags0'
+ORDER BY r.name
+
+-- name: fingerprint_inference_rules
+-- Every rule of what is to be counted of repositories.
+SELECT r.name, i.kind, i.pattern, i.service, i.env, i.service_shown, i.env_shown, i.since, i.prereleases
+FROM inference_rule i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.kind, i.pattern, i.service, i.env
