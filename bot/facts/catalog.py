@@ -22,8 +22,8 @@ from bot.guard import decode_json_as
 from bot.store import Reader, Row, Value, Writer
 
 DEFINITIONS, RULES = "definitions", "rules"
-FOLDER, REPOSITORY = 0, 2
-"""Ranks; 1 is the API's."""
+FOLDER, API, REPOSITORY = 0, 1, 2
+"""Ranks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,8 @@ class CatalogState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where definitions come from: the folder (no repository, no path), or a file in a repository."""
+    """Where definitions come from: the folder (no repository, no path), the API (the entity's reference as path), or a file in a
+    repository."""
 
     rank: int
     repository_id: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
+from bot.dora.entities import DEFAULT
 from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
 from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
@@ -47,21 +48,26 @@ def read_definitions(files: Mapping[str, bytes]) -> DefinitionsRead:
 
 
 def _read_file(file: str, text: bytes) -> tuple[list[ServiceDefinition], list[Problem]]:
-    documents, problems = _read_documents(file, text)
+    documents, problems = read_documents(file, text)
     found: list[ServiceDefinition] = []
     wrong: list[Problem] = []
     for document in documents:
-        definition, told = _read_document(file, document)
+        definition, told = read_document(file, document)
         wrong += told
         if definition is not None:
             found.append(definition)
-    if any(problem.severity == "error" for problem in wrong):
-        quoted = quote_patterns(text.decode())[1]
-        wrong = [_with_correction(problem, quoted) for problem in wrong]
-    return found, problems + wrong
+    return found, problems + with_corrections(wrong, text)
 
 
-def _read_documents(file: str, text: bytes) -> tuple[list[YamlNode], list[Problem]]:
+def with_corrections(problems: list[Problem], text: bytes) -> list[Problem]:
+    """The problems of a text that is YAML; where quotes would have mended one, it shows the line as it should be."""
+    if all(problem.severity != "error" for problem in problems):
+        return problems
+    quoted = quote_patterns(text.decode())[1]
+    return [_with_correction(problem, quoted) for problem in problems]
+
+
+def read_documents(file: str, text: bytes) -> tuple[list[YamlNode], list[Problem]]:
     """The documents of a file, unquoted patterns mended; an error leaves none."""
     try:
         return load_yaml(text), []
@@ -101,7 +107,8 @@ _SHAPES: Mapping[str, _Shape] = {
 }  # fmt: skip
 
 
-def _read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | None, list[Problem]]:
+def read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | None, list[Problem]]:
+    """One document and its mistakes; of a definition without errors what it says."""
     if not isinstance(document, YamlMap):
         return None, [error_at(file, document, "a service definition is a mapping, with the keys schema-version and dd-service")]
     named = document.get("schema-version") or document.get("apiVersion")
@@ -121,10 +128,10 @@ def _read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | N
 
 def _read_service(file: str, document: YamlMap, version: str) -> tuple[ServiceDefinition | None, list[Problem]]:
     shape = _SHAPES[version]
-    problems = check_schema(file, document, shape.schema)
+    problems = check_entity(file, document, shape.schema) if version == "v3" else check_schema(file, document, shape.schema)
     patterns, wrong = _source_patterns(file, document)
     problems += wrong
-    located, wrong = _code_locations(file, document) if version == "v3" else ((), [])
+    located, wrong = read_code_locations(file, document) if version == "v3" else ((), [])
     problems += wrong
     name = _at(document, shape.name)
     if not isinstance(name, YamlText) or any(problem.severity == "error" for problem in problems):
@@ -134,6 +141,10 @@ def _read_service(file: str, document: YamlMap, version: str) -> tuple[ServiceDe
         return None, [*problems, error_at(file, name, f"{shape.name} may not be empty")]
     links = [link for key in shape.links for link in _links(document, key)]
     problems += _link_warnings(file, service, links, patterns is not None)
+    namespace = _at(document, "metadata.namespace")
+    if namespace is not None and _text(document, "metadata.namespace").lower() not in ("", DEFAULT):
+        problems.append(warning_at(file, namespace, f"only services in the namespace {DEFAULT} are services here; it is left out"))
+        return None, problems
     definition = ServiceDefinition(
         service=service,
         shown=name.text.strip(),
@@ -165,7 +176,28 @@ def _source_patterns(file: str, document: YamlMap) -> tuple[tuple[str, ...] | No
     return _texts(listed), [*problems, *_check_patterns(file, listed, _text_items(listed))]
 
 
-def _code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocation, ...], list[Problem]]:
+def check_entity(file: str, document: YamlMap, schema: str) -> list[Problem]:
+    """The mistakes of an entity of v3, by the schema of its kind and what the original takes beside it."""
+    problems = check_schema(file, _without(_without(document, "metadata.namespace"), "datadog.performanceData"), schema)
+    namespace = _at(document, "metadata.namespace")
+    if namespace is not None and not isinstance(namespace, YamlText):
+        problems.append(error_at(file, namespace, "metadata.namespace: expected a text"))
+    return problems
+
+
+def _without(node: YamlMap, path: str) -> YamlMap:
+    """The same without what stands below a path of keys."""
+    key, _, rest = path.partition(".")
+    entries = []
+    for name, value in node.entries:
+        if name.text != key:
+            entries.append((name, value))
+        elif rest:
+            entries.append((name, _without(value, rest) if isinstance(value, YamlMap) else value))
+    return YamlMap(node.line, node.column, tuple(entries))
+
+
+def read_code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocation, ...], list[Problem]]:
     """v3's `codeLocations`, whose published schema checks no element."""
     listed = _at(document, "datadog.codeLocations")
     if not isinstance(listed, YamlList):
@@ -177,6 +209,7 @@ def _code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocation, .
     patterns: list[YamlText] = []
     for item in listed.items:
         if not isinstance(item, YamlMap) or not isinstance(url := item.get("repositoryURL"), YamlText):
+            problems.append(warning_at(file, item, "this code location does not count: it names no repositoryURL"))
             continue
         paths = item.get("paths")
         patterns += _text_items(paths)

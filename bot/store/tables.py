@@ -94,6 +94,18 @@ _TABLES = (
         key="service rank repository_id path",
     ),
     _table(
+        "catalog_entity",
+        "ref kind namespace name owner schema_version document text notices received_at receipt deleted",
+        key="ref",
+        order="received_at receipt",
+    ),
+    _table(
+        "catalog_kind",
+        "kind display_name description received_at receipt deleted",
+        key="kind",
+        order="received_at receipt",
+    ),
+    _table(
         "definition_file",
         "repository_id path blob commit_sha read_from good_commit problems",
         key="repository_id path",
