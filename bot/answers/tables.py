@@ -9,6 +9,7 @@ from bot.answers.changes import ChangeShown
 from bot.answers.deliveries import DeliveryShown
 from bot.answers.deployments import DeploymentShown
 from bot.answers.encode import Json, to_json
+from bot.answers.failures import FailureShown
 from bot.answers.pull_requests import PullRequestShown
 from bot.answers.repositories import RepositoryShown
 from bot.answers.services import ServiceShown
@@ -23,13 +24,14 @@ COLUMNS: Mapping[type, tuple[str, ...]] = {
         *("id", "service", "env", "version", "repository", "commit_sha", "started_at", "finished_at", "source", "team"),
         *("tags", "type", "change_failure", "remediation.id", "remediation.type", "recovery_time", "predecessor"),
         *(f"change_lead_time.{name}" for name in ("mean", "median", "min", "max", "commits")),
-        "not_computed",
+        *("not_computed", "merged_into"),
     ),
     ChangeShown: (
         *("sha", "authored_at", "committed_at", "subject", "author", "pull_request", "kept", "reason"),
         *("change_lead_time", *(f"stages.{name}" for name in STAGES), *(f"absent.{name}" for name in STAGES)),
         *("redeployed", "original_of"),
     ),
+    FailureShown: tuple(field.name for field in fields(FailureShown)),
     DeliveryShown: tuple(field.name for field in fields(DeliveryShown)),
     PullRequestShown: (
         *(field.name for field in fields(PullRequestShown) if field.name != "flag"),

@@ -7,13 +7,25 @@ from typing import Protocol
 from aiohttp import web
 
 import bot
-from bot.answers import changes, deliveries, deployments, explain, metrics, paths, pull_requests, repositories, services
+from bot.answers import (
+    changes,
+    deliveries,
+    deployments,
+    explain,
+    failures,
+    metrics,
+    paths,
+    pull_requests,
+    repositories,
+    services,
+)
 from bot.answers.changes import ChangeShown
 from bot.answers.deliveries import DeliveryShown
 from bot.answers.deployments import DeploymentShown
 from bot.answers.encode import dumps
+from bot.answers.failures import FailureShown
 from bot.answers.pull_requests import PullRequestShown
-from bot.answers.questions import FILTERS, PAGE, Form, parse_filters, parse_metrics
+from bot.answers.questions import Form, parse_metrics
 from bot.answers.repositories import RepositoryShown
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.answers.services import ServiceShown
@@ -24,10 +36,6 @@ from bot.web.context import EXPLAIN
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
 
 _OPENAPI = (Path(bot.__file__).parent / "openapi.yaml").read_bytes()
-FAILURE_COLUMNS = (
-    *("id", "services", "team", "env", "name", "severity", "source", "state", "started_at", "finished_at"),
-    "time_to_restore",
-)
 
 
 class Listed(Protocol):
@@ -38,13 +46,6 @@ class Listed(Protocol):
 
     @property
     def next(self) -> str | None: ...
-
-
-class Nothing:
-    """A page of a list that has nothing yet."""
-
-    data: Sequence[object] = ()
-    next: str | None = None
 
 
 async def get_metrics(request: web.Request) -> web.Response:
@@ -157,15 +158,10 @@ async def get_deliveries(request: web.Request) -> web.Response:
 
 
 async def get_failures(request: web.Request) -> web.Response:
-    """Failures; nothing sends any yet."""
-
-    def parse() -> str | None:
-        form = Form(parameters(request), known=(*FILTERS, *PAGE, "severity"))
-        form.page(int, str)
-        return parse_filters(form, asker(request)).service
-
-    limit_to_services(request, asked(parse))
-    return await _list(request, lambda _: Nothing(), FAILURE_COLUMNS)
+    """Failures of every source that is on, newest first."""
+    question = asked(lambda: failures.parse_failures(parameters(request), asker(request)))
+    limit_to_services(request, question.filters.service)
+    return await _list(request, lambda reader: failures.list_failures(reader, question), COLUMNS[FailureShown])
 
 
 async def get_openapi(request: web.Request) -> web.Response:

@@ -7,7 +7,19 @@ from aiohttp import web
 from bot.credentials import Credentials
 from bot.settings import Settings
 from bot.store import Store
-from bot.web import api, datadog_api, health, original_extras, pages, setup, webhooks
+from bot.web import (
+    api,
+    datadog_api,
+    health,
+    incidents,
+    original_deployments,
+    original_extras,
+    original_failures,
+    pages,
+    setup,
+    user_activity,
+    webhooks,
+)
 from bot.web.auth import Row, guarded
 from bot.web.bodies import BUDGETS, make_budgets
 from bot.web.context import CLOCK, CREDENTIALS, ENGINE_ALIVE, SETTINGS, STORE, WAKE
@@ -20,7 +32,19 @@ SHUTDOWN_TIMEOUT = 8.0
 
 def rows() -> tuple[Row, ...]:
     """Every route: method, path, handler, access."""
-    return (*webhooks.ROWS, *datadog_api.ROWS, *original_extras.ROWS, *health.ROWS, *api.ROWS, *pages.ROWS, *setup.ROWS)
+    return (
+        *webhooks.ROWS,
+        *datadog_api.ROWS,
+        *original_deployments.ROWS,
+        *user_activity.ROWS,
+        *original_failures.ROWS,
+        *incidents.ROWS,
+        *original_extras.ROWS,
+        *health.ROWS,
+        *api.ROWS,
+        *pages.ROWS,
+        *setup.ROWS,
+    )
 
 
 def make_app(

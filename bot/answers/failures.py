@@ -1,0 +1,286 @@
+"""Failures of all sources: one reading that every answer about them shares, and the list of the API.
+
+Rules: a failure counts if its source is on for its `started_at`; the others are kept, left out of lists, and found by their id.
+Several services, teams or envs are matched each; where one is shown, it is the first.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+from bot.answers.cursors import Cursor
+from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
+from bot.dora.definitions import attached_tags
+from bot.dora.instants import Duration, Instant
+from bot.dora.sources import counts
+from bot.facts.names import Shown
+from bot.facts.sources import load_selection
+from bot.store import Reader
+
+Key = tuple[Instant, str, str]
+NEWEST: Key = (2**63 - 1, "", "")
+"""The key that comes before every failure: (started_at, id, source)."""
+EVERYTHING = 2**62
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defined:
+    """What a service's definition gives to its events."""
+
+    team: str
+    tags: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRow:
+    """One failure with what the definitions of its services add. Texts are "" where nothing was said; durations in nanoseconds."""
+
+    id: str
+    source: str
+    services: tuple[str, ...]
+    """Canonical, sorted."""
+    services_shown: tuple[str, ...]
+    envs: tuple[str, ...]
+    """Canonical; none at all: no env was given."""
+    envs_shown: tuple[str, ...]
+    own_teams: tuple[str, ...]
+    own_tags: tuple[str, ...]
+    defined: tuple[Defined, ...]
+    name: str
+    severity: str
+    version: str
+    repository: str
+    repository_url: str
+    commit_sha: bytes | None
+    started_at: Instant
+    finished_at: Instant | None
+    state: str
+    time_to_restore: Duration | None
+    received_at: Instant
+
+    @property
+    def key(self) -> Key:
+        """Where it stands in the order of lists."""
+        return self.started_at, self.id, self.source
+
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """The event's own, else those of its services' definitions."""
+        return self.own_teams or tuple(dict.fromkeys(one.team for one in self.defined if one.team))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The event's own and those that the definitions of its services add; on a key that both have the event's win."""
+        given = [tag for one in self.defined for tag in attached_tags((), one.tags, one.languages)]
+        return attached_tags(self.own_tags, given, ())
+
+    def matches(self, filters: Filters, severity: str | None = None) -> bool:
+        """Whether it is asked for (its window and source are the query's matter)."""
+        return (
+            (filters.service is None or filters.service in self.services)
+            and (filters.envs is None or not filters.envs.isdisjoint(self.envs or ("",)))
+            and (filters.repository is None or filters.repository == self.repository)
+            and (filters.team is None or filters.team in {team.strip().lower() for team in self.teams})
+            and (severity is None or severity == self.severity.lower())
+            and (not filters.tags or set(filters.tags) <= set(self.tags))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureShown:
+    """A failure. Fields are the API's."""
+
+    id: str
+    services: tuple[str, ...]
+    team: str | None
+    env: str | None
+    name: str | None
+    severity: str | None
+    source: str
+    state: str
+    started_at: Instant
+    finished_at: Instant | None
+    time_to_restore: Duration | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureList:
+    """A page of failures, newest first."""
+
+    data: tuple[FailureShown, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureQuestion:
+    """Which failures are asked for; `severity` in lower case, `None` asks for all."""
+
+    filters: Filters
+    severity: str | None
+    page: Page
+
+
+class _Row(NamedTuple):
+    id: str
+    source: str
+    services: str
+    services_shown: str
+    teams: str
+    envs: str
+    envs_shown: str
+    name: str
+    severity: str
+    version: str
+    repository: str
+    repository_url: str
+    commit_sha: bytes | None
+    started_at: Instant
+    finished_at: Instant | None
+    state: str
+    time_to_restore: Duration | None
+    tags: str
+    received_at: Instant
+
+
+class _Deployed(NamedTuple):
+    id: str
+    service: str
+    env: str
+    version: str
+    commit_sha: bytes | None
+    finished_at: Instant
+
+
+def parse_failures(parameters: Parameters, asker: Asker) -> FailureQuestion:
+    """A question for a list of failures. Raises QuestionError."""
+    form = Form(parameters, known=(*FILTERS, *PAGE, "severity"))
+    severity = form.text("severity")
+    return FailureQuestion(
+        filters=parse_filters(form, asker), severity=None if severity is None else severity.lower(),
+        page=form.page(int, str, str),
+    )  # fmt: skip
+
+
+def list_failures(reader: Reader, question: FailureQuestion) -> FailureList:
+    """A page of the failures that match and whose source is on, newest first."""
+    page = question.page
+    after = NEWEST if page.after is None else (int(page.after[0]), str(page.after[1]), str(page.after[2]))
+    found = stream_failures(reader, question.filters, severity=question.severity, after=after)
+    rows = list(islice(found, page.limit + 1))
+    more, rows = len(rows) > page.limit, rows[: page.limit]
+    return FailureList(
+        data=tuple(show_failure(row) for row in rows),
+        next=Cursor.encode(rows[-1].key) if more else None,
+    )
+
+
+def stream_failures(
+    reader: Reader, filters: Filters, *, severity: str | None = None, after: Key = NEWEST, chunk: int = _CHUNK
+) -> Iterator[FailureRow]:
+    """The failures that match and count, newest first, after a key; read in chunks, so that asking for few reads few."""
+    selection, shown = load_selection(reader, "failures"), Shown(reader)
+    if filters.repository is not None:
+        filters = replace(filters, repository=shown.current(filters.repository))
+    while True:
+        rows = reader.fetch(
+            "answer_failures",
+            _Row,
+            from_at=0 if filters.from_at is None else filters.from_at,
+            to_at=NEWEST[0] if filters.to_at is None else filters.to_at,
+            before_at=after[0],
+            before_id=after[1],
+            before_source=after[2],
+            source=filters.source or "",
+            n=chunk,
+        )
+        counted = [row for row in rows if counts(selection, row.source, row.started_at)]
+        yield from (row for row in _failures(reader, counted, shown) if row.matches(filters, severity))
+        if len(rows) < chunk:
+            return
+        after = (rows[-1].started_at, rows[-1].id, rows[-1].source)
+
+
+def load_failures(reader: Reader, filters: Filters, *, severity: str | None = None) -> list[FailureRow]:
+    """All failures that match and count, newest first, read at once."""
+    return list(stream_failures(reader, filters, severity=severity, chunk=EVERYTHING))
+
+
+def load_failure(reader: Reader, id: str) -> FailureRow | None:
+    """One failure, whether its source is on or not; `None` when nobody knows it, or it was deleted."""
+    rows = reader.fetch("answer_failures_by_id", _Row, id=id)
+    return next(iter(_failures(reader, rows[:1], Shown(reader))), None)
+
+
+def find_failed_deployments(reader: Reader, failure: FailureRow) -> tuple[str, ...]:
+    """The deployments that a failure's commit (else its version) belongs to, one of each series of its services and envs.
+
+    Of several the latest that had finished when the failure started, else the earliest; ids in the order of their series.
+    """
+    if failure.commit_sha is None and not failure.version:
+        return ()
+    rows = reader.fetch_in(
+        "failed_deployments", _Deployed, list(failure.services), sha=failure.commit_sha, version=failure.version
+    )
+    rows = [row for row in rows if not failure.envs or row.env in failure.envs]
+    if any(row.commit_sha == failure.commit_sha for row in rows if row.commit_sha is not None):
+        rows = [row for row in rows if row.commit_sha == failure.commit_sha]
+    chosen: dict[tuple[str, str], _Deployed] = {}
+    for row in sorted(rows, key=lambda row: (row.finished_at, row.id)):
+        series = (row.service, row.env)
+        if series not in chosen or row.finished_at <= failure.started_at:
+            chosen[series] = row
+    return tuple(chosen[series].id for series in sorted(chosen))
+
+
+def show_failure(row: FailureRow) -> FailureShown:
+    """A row as the API shows it."""
+    return FailureShown(
+        id=row.id,
+        services=row.services_shown,
+        team=next(iter(row.teams), None),
+        env=next(iter(row.envs_shown), None),
+        name=row.name or None,
+        severity=row.severity or None,
+        source=row.source,
+        state=row.state,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        time_to_restore=row.time_to_restore,
+    )
+
+
+def _failures(reader: Reader, rows: Sequence[_Row], shown: Shown) -> Iterator[FailureRow]:
+    defined = _load_defined(reader, {service for row in rows for service in _texts(row.services)})
+    for row in rows:
+        found = _failure(row, defined)
+        if row.repository in shown.moved:
+            found = replace(found, repository=shown.current(row.repository, row.started_at))
+        yield found
+
+
+def _failure(row: _Row, defined: Mapping[str, Defined]) -> FailureRow:
+    services = _texts(row.services)
+    return FailureRow(
+        id=row.id, source=row.source, services=services, services_shown=_texts(row.services_shown), envs=_texts(row.envs),
+        envs_shown=_texts(row.envs_shown), own_teams=_texts(row.teams), own_tags=_texts(row.tags),
+        defined=tuple(defined[service] for service in services if service in defined), name=row.name, severity=row.severity,
+        version=row.version, repository=row.repository, repository_url=row.repository_url,
+        commit_sha=None if row.commit_sha is None else bytes(row.commit_sha), started_at=row.started_at,
+        finished_at=row.finished_at, state=row.state, time_to_restore=row.time_to_restore, received_at=row.received_at,
+    )  # fmt: skip
+
+
+def _load_defined(reader: Reader, services: Collection[str]) -> dict[str, Defined]:
+    return dict(reader.fetch_in("definitions_of_services", _defined, sorted(services)))
+
+
+def _defined(service: str, team: str, tags: str, languages: str) -> tuple[str, Defined]:
+    return service, Defined(team=team, tags=_texts(tags), languages=_texts(languages))
+
+
+def _texts(stored: str) -> tuple[str, ...]:
+    return tuple(str(item) for item in json.loads(stored))
