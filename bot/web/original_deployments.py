@@ -1,0 +1,167 @@
+"""The original's API: deployments asked for, corrected and deleted.
+
+What is not there is a 404 here: the client that sends these requests raises it. (`datadog-ci`, which would retry a 404 and lose
+the event, sends deployments only.)
+"""
+
+import json
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from bot.answers import original
+from bot.answers.encode import Json
+from bot.answers.rows import DeploymentRow, load_deployment
+from bot.dora.instants import Instant
+from bot.facts import overrides
+from bot.facts.keys import DEPLOYMENTS_WRITE
+from bot.facts.overrides import Override, find_latest, record_override
+from bot.facts.tombstones import record_deletion
+from bot.sources.datadog_requests import (
+    Patch,
+    PatchedRemediation,
+    Release,
+    parse_list,
+    parse_patch,
+    parse_patch_by_version,
+    render_patch,
+)
+from bot.store import Reader, Writer
+from bot.web.auth import PRINCIPAL, READ, Row, write
+from bot.web.errors import HttpError
+from bot.web.original import check_service, json_api, parsed_body, record
+from bot.web.reading import from_path, limit_to_services, not_found, read
+
+log = structlog.get_logger(__name__)
+
+LIST_TYPE = "dora_deployments_list_request"
+_REMEDIATION = "/data/attributes/remediation"
+
+
+class _Target(NamedTuple):
+    """The deployment that is corrected, and the one that mended it, if one is named."""
+
+    row: DeploymentRow
+    remediation: str | None
+
+
+async def list_deployments(request: web.Request) -> web.Response:
+    """Deployments that match a query, the latest begun first unless asked otherwise."""
+    parse = partial(parse_list, type=LIST_TYPE, sorts=original.SORTS, default_sort=original.DEFAULT_SORT)
+    wanted = await parsed_body(request, parse)
+    services = wanted.query.required("service")
+    if services is None:
+        limit_to_services(request, None)
+    for service in services or ():
+        limit_to_services(request, service)
+    return json_api({"data": await read(request, lambda reader: original.list_deployments(reader, wanted))})
+
+
+async def get_deployment(request: web.Request) -> web.Response:
+    """One deployment with its commits."""
+    id = from_path(request, "id")
+
+    def work(reader: Reader) -> Json:
+        row = _known(reader, id)
+        limit_to_services(request, row.service)
+        return original.find_deployment(reader, row)
+
+    return json_api({"data": await read(request, work)})
+
+
+async def patch_deployment(request: web.Request) -> web.Response:
+    """Correct whether a deployment failed, and what mended it."""
+    id = from_path(request, "id")
+    patch = await parsed_body(request, partial(parse_patch, id=id))
+    target = await read(request, lambda reader: _target(reader, _known(reader, id), patch))
+    return await _correct(request, target, patch)
+
+
+async def patch_by_version(request: web.Request) -> web.Response:
+    """The same for the most recently finished deployment of a version."""
+    release, patch = await parsed_body(request, parse_patch_by_version)
+    check_service(request, release.service)
+
+    def work(reader: Reader) -> _Target:
+        return _target(reader, _known(reader, _latest(reader, release) or ""), patch)
+
+    return await _correct(request, await read(request, work), patch)
+
+
+async def delete_deployment(request: web.Request) -> web.Response:
+    """Delete a deployment for good: sent again under its id it stays deleted."""
+    id = from_path(request, "id")
+    row = await read(request, lambda reader: _known(reader, id))
+    check_service(request, row.service)
+    who = request[PRINCIPAL].name
+
+    def work(writer: Writer, received_at: Instant, receipt: int) -> bool:
+        return record_deletion(writer, "deployment", id, received_at=received_at, receipt=receipt, by=who)
+
+    body = json.dumps({"data": {"id": id, "type": "dora_deployment"}}).encode()
+    await record(request, work, event="deployment_deletion", body=body)
+    log.info("deployment deleted", id=id, service=row.service, env=row.env, by=who)
+    return json_api({"data": None}, status=202)
+
+
+async def _correct(request: web.Request, target: _Target, patch: Patch) -> web.Response:
+    row, who = target.row, request[PRINCIPAL].name
+    check_service(request, row.service)
+    told = patch.remediation
+    override = Override(
+        deployment_id=row.id,
+        change_failure=overrides.UNSET if isinstance(patch.change_failure, UnsetType) else patch.change_failure,
+        remediation_type=told.type if isinstance(told, PatchedRemediation) else overrides.UNSET if told is UNSET else None,
+        remediation_id=overrides.UNSET if told is UNSET else target.remediation,
+    )
+
+    def work(writer: Writer, received_at: Instant, receipt: int) -> None:
+        record_override(writer, override, received_at=received_at, receipt=receipt, by=who, reason=patch.reason)
+
+    await record(request, work, event="deployment_patch", body=render_patch(patch, id=row.id))
+    log.info("deployment corrected", id=row.id, service=row.service, env=row.env, by=who)
+    return json_api({"data": None}, status=202)
+
+
+def _known(reader: Reader, id: str) -> DeploymentRow:
+    row = load_deployment(reader, id)
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _latest(reader: Reader, release: Release) -> str | None:
+    return find_latest(reader, release.service, release.env, release.version)
+
+
+def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> _Target:
+    """What is corrected; a remediation named by its version is the latest one of that version in the same service and env."""
+    told = patch.remediation
+    if not isinstance(told, PatchedRemediation):
+        return _Target(row, None)
+    named: str | None = told.id
+    if told.version:
+        named = _latest(reader, Release(service=row.service, env=row.env, version=told.version))
+        if named is None:
+            raise HttpError(
+                400, "unknown_version", "No deployment of this version is known in the same service and env.",
+                pointer=f"{_REMEDIATION}/version",
+            )  # fmt: skip
+    if named == row.id:
+        raise HttpError(400, "same_deployment", "A deployment does not mend itself.", pointer=_REMEDIATION)
+    return _Target(row, named)
+
+
+_WHOLE = ("/api/v2/dora/deployment", "/api/v2/dora/deployments")
+_PATHS = ("/api/v2/dora/deployment/{id}", "/api/v2/dora/deployments/{id}")
+"""The documentation's paths and the client's."""
+ROWS = (
+    Row("POST", "/api/v2/dora/deployments", list_deployments, READ),
+    *(Row("PATCH", path, patch_by_version, write(DEPLOYMENTS_WRITE)) for path in _WHOLE),
+    *(Row("GET", path, get_deployment, READ) for path in _PATHS),
+    *(Row("PATCH", path, patch_deployment, write(DEPLOYMENTS_WRITE)) for path in _PATHS),
+    *(Row("DELETE", path, delete_deployment, write(DEPLOYMENTS_WRITE)) for path in _PATHS),
+)
