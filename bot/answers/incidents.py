@@ -148,9 +148,8 @@ def _meta(page: IncidentPage, shown: int) -> dict[str, object]:
 
 
 def _touches(incident: Incident, services: frozenset[str]) -> bool:
-    """Whether all its services are among these; one that names none is nobody's."""
-    named = {service.casefold() for service in incident.services}
-    return bool(named) and named <= services
+    """Whether one of its services is among these (lower case)."""
+    return not services.isdisjoint(service.casefold() for service in incident.services)
 
 
 def _fields(incident: Incident) -> Fields:

@@ -16,7 +16,7 @@ from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.original import json_api, parsed_body, record
 from bot.web.original_failures import check_services
-from bot.web.reading import asked, from_path, not_found, parameters, read
+from bot.web.reading import asked, from_path, limit_to_services, not_found, parameters, read
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +30,11 @@ async def post_incident(request: web.Request) -> web.Response:
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> Incident:
         incident = create_incident(writer, id, said, received_at=received_at, receipt=receipt)
-        check_services(request, incident.services)
+        check_services(request, *incident.services)
         return incident
 
     incident = await record(request, work, event="incident", body=_body(id, said))
-    log.info("incident", id=id, state=incident.state.value)
+    log.info("incident declared", id=id, state=incident.state.value)
     return _answer(incident, status=201)
 
 
@@ -48,24 +48,24 @@ async def patch_incident(request: web.Request) -> web.Response:
         incident = change_incident(writer, id, said, received_at=received_at, receipt=receipt)
         if incident is None:
             raise not_found()
-        check_services(request, incident.services)
+        check_services(request, *incident.services)
         return incident
 
-    incident = await record(request, work, event="incident_changed", body=_body(id, said))
-    log.info("incident_changed", id=id, state=incident.state.value)
+    incident = await record(request, work, event="incident_patch", body=_body(id, said))
+    log.info("incident patched", id=id, state=incident.state.value)
     return _answer(incident)
 
 
 async def remove_incident(request: web.Request) -> web.Response:
     """Delete an incident, and the failure that it is."""
-    id = from_path(request, "id")
+    id, who = from_path(request, "id"), request[PRINCIPAL].name
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> None:
         _known(request, writer, id)
-        delete_incident(writer, id, received_at=received_at, receipt=receipt, by=request[PRINCIPAL].name)
+        delete_incident(writer, id, received_at=received_at, receipt=receipt, by=who)
 
-    await record(request, work, event="incident_deleted", body=b"")
-    log.info("incident_deleted", id=id)
+    await record(request, work, event="incident_deletion", body=msgspec.json.encode({"id": id}))
+    log.info("incident deleted", id=id, by=who)
     return web.Response(status=204)
 
 
@@ -73,7 +73,11 @@ async def get_incident(request: web.Request) -> web.Response:
     """One incident."""
     asked(lambda: answers.parse_nothing(parameters(request)))
     id = from_path(request, "id")
-    return _answer(await read(request, lambda reader: _known(request, reader, id)))
+    incident = await read(request, lambda reader: load_incident(reader, id))
+    if incident is None:
+        raise not_found()
+    limit_to_services(request, next(filter(request[PRINCIPAL].may_touch, incident.services), None))
+    return _answer(incident)
 
 
 async def get_incidents(request: web.Request) -> web.Response:
@@ -95,7 +99,7 @@ def _known(request: web.Request, reader: Reader, id: str) -> Incident:
     incident = load_incident(reader, id)
     if incident is None:
         raise not_found()
-    check_services(request, incident.services)
+    check_services(request, *incident.services)
     return incident
 
 
