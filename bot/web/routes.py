@@ -9,6 +9,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.web import (
     api,
+    catalog_api,
     datadog_api,
     health,
     incidents,
@@ -37,6 +38,7 @@ def rows() -> tuple[Row, ...]:
         *datadog_api.ROWS,
         *original_deployments.ROWS,
         *user_activity.ROWS,
+        *catalog_api.ROWS,
         *original_failures.ROWS,
         *incidents.ROWS,
         *original_extras.ROWS,
