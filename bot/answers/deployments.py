@@ -61,6 +61,8 @@ class DeploymentShown:
     predecessor: str | None
     change_lead_time: LeadTimeShown | None
     not_computed: str | None
+    merged_into: str | None
+    """The deployment that counts for this one: the same release, as a more trusted source saw it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +126,25 @@ def show_deployment(row: DeploymentRow, *, remedy: Remedy | None, pending: Pendi
         predecessor=row.predecessor,
         change_lead_time=_lead_time(row) if not_computed is None else None,
         not_computed=not_computed,
+        merged_into=row.merged_into,
     )
 
 
 def change_failure(row: DeploymentRow, remedy: Remedy | None) -> bool | None:
-    """Whether a deployment failed; `None` when it cannot be recognised again, or is not classified yet."""
+    """Whether a deployment failed, as a person says, else as derived; `None` when it cannot be recognised again, does not count,
+    or is not classified yet."""
+    if row.failed is not None:
+        return bool(row.failed)
     if not row.has_identity or (row.type is None and remedy is None):
         return None
     return remedy is not None
 
 
 def recovery_time(row: DeploymentRow, remedy: Remedy | None) -> Duration | None:
-    """From the failed deployment's end to its remediation's, in nanoseconds."""
-    return remedy.finished_at - row.finished_at if remedy is not None and row.has_identity else None
+    """From the failed deployment's end to its remediation's, in nanoseconds; `None` when a person named one that ended before."""
+    if remedy is None or not change_failure(row, remedy) or remedy.finished_at < row.finished_at:
+        return None
+    return remedy.finished_at - row.finished_at
 
 
 def _lead_time(row: DeploymentRow) -> LeadTimeShown | None:

@@ -10,10 +10,12 @@ from bot.answers.changes import ChangeShown, ExplainSource, load_changes
 from bot.answers.deployments import DeploymentShown, show_deployments
 from bot.answers.encode import Json, to_json
 from bot.answers.paths import RepositoryPaths, repository_paths
-from bot.answers.rows import DeploymentRow, load_deployment
+from bot.answers.rows import DeploymentRow, load_deployment, load_merged
 from bot.dora.commits import Sha
+from bot.dora.instants import Instant
 from bot.dora.reasons import NotComputed
 from bot.facts.catalog import load_definition
+from bot.facts.overrides import load_overrides
 from bot.store import Reader
 
 
@@ -49,6 +51,19 @@ class NearMissShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionShown:
+    """What a person said of a deployment (`None` where he said nothing of it, "removed" where he took it back); "" without a reason."""
+
+    deployment: str
+    told_at: Instant
+    by: str
+    reason: str
+    change_failure: str | None
+    remediation: str | None
+    """The type of the remediation, and of which deployment: `rollback ID`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A deployment and all that made its numbers."""
 
@@ -61,6 +76,10 @@ class Explanation:
     flags: tuple[str, ...]
     evidence: tuple[EvidenceShown, ...]
     near_misses: tuple[NearMissShown, ...]
+    overrides: tuple[CorrectionShown, ...]
+    """What people corrected, the newest last: the audit trail."""
+    merged: tuple[DeploymentShown, ...]
+    """The same release as other sources saw it; they count nowhere."""
     changes: tuple[ChangeShown, ...]
     taken_back: tuple[Sha, ...]
     git: str | None
@@ -72,19 +91,22 @@ def explain(reader: Reader, source: ExplainSource, id: str) -> Explanation | Non
     if row is None:
         return None
     before = load_deployment(reader, row.predecessor) if row.predecessor else None
-    shown = show_deployments(reader, [row] if before is None else [row, before])
+    merged = load_merged(reader, row.id)
+    shown = show_deployments(reader, [row, *merged, *([] if before is None else [before])])
     compared = _range(reader, row, before)
     backwards = shown[0].not_computed == NotComputed.MOVED_BACKWARDS
     changes = load_changes(reader, source, row) if compared else []
     return Explanation(
         deployment=shown[0],
-        predecessor=None if before is None else shown[1],
+        predecessor=None if before is None else shown[-1],
         range=compared,
         patterns=_patterns(reader, row),
         counts=_counts(row, changes),
         flags=row.flags,
         evidence=_evidence(reader, row),
         near_misses=_near_misses(row),
+        overrides=_corrections(reader, [row.id, *(one.id for one in merged)]),
+        merged=shown[1 : 1 + len(merged)],
         changes=tuple(changes),
         taken_back=tuple(source.taken_back(reader, row.id)) if backwards else (),
         git=None if compared is None else git_command(compared, backwards=backwards),
@@ -160,3 +182,14 @@ def _evidence(reader: Reader, row: DeploymentRow) -> tuple[EvidenceShown, ...]:
 def _near_misses(row: DeploymentRow) -> tuple[NearMissShown, ...]:
     found = json.loads(row.near_misses) if row.near_misses else []
     return tuple(NearMissShown(rule=str(rule), reason=str(reason), value=str(value)) for rule, reason, value in found)
+
+
+def _corrections(reader: Reader, ids: list[str]) -> tuple[CorrectionShown, ...]:
+    """The audit trail of a deployment and of those that were merged into it."""
+    return tuple(
+        CorrectionShown(
+            deployment=one.override.deployment_id, told_at=one.received_at, by=one.by, reason=one.reason,
+            change_failure=one.said_of_failure, remediation=one.said_of_remediation,
+        )
+        for one in load_overrides(reader, ids)
+    )

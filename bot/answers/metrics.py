@@ -21,7 +21,9 @@ from bot.dora.metrics import (
     measure,
 )
 from bot.dora.reasons import NotComputed
+from bot.dora.sources import DEPLOYMENT_SOURCES
 from bot.facts.catalog import load_rules
+from bot.facts.sources import load_selection
 from bot.store import Reader
 
 MAX_ROWS = 20_000
@@ -73,7 +75,9 @@ def clipped(reader: Reader, question: MetricsQuestion) -> Window:
 
 def first_event(reader: Reader) -> Instant | None:
     """The instant of the first known event, before any filter."""
-    return next(iter(reader.fetch("answer_first_event", _instant)))
+    selection = load_selection(reader, "deployments")
+    on = [source for source in DEPLOYMENT_SOURCES if selection.switch(source).on]
+    return next(iter(reader.fetch_in("answer_first_event", int, on)), None)
 
 
 def with_formula(reader: Reader, question: MetricsQuestion) -> MetricsQuestion:
@@ -90,6 +94,8 @@ def gather(reader: Reader, question: MetricsQuestion, window: Window) -> list[En
     changes = _load_changes(reader, window, service=filters.service or "", wanted={row.id for row in rows})
     entries = []
     for row in rows:
+        if row.merged_into is not None:
+            continue
         not_computed, remedy = row.not_computed(pending), remedies.get(row.id)
         measured = Measured(
             finished_at=row.finished_at,
@@ -98,7 +104,7 @@ def gather(reader: Reader, question: MetricsQuestion, window: Window) -> list[En
             recovery_time=recovery_time(row, remedy),
             rework=row.rework,
             not_computed=not_computed,
-            has_identity=row.has_identity,
+            has_identity=row.has_identity or row.failed is not None,
             changes=() if not_computed == NotComputed.PENDING else tuple(changes.get(row.id, ())),
             lost=row.dropped_counts,
         )
@@ -198,10 +204,6 @@ def _change(
         redeployed=bool(redeployed),
         first_delivery=bool(first_delivery),
     )
-
-
-def _instant(value: Instant | None) -> Instant | None:
-    return value
 
 
 def metrics_json(answer: MetricsAnswer) -> dict[str, Json]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
-from bot.answers.rows import load_deployments
+from bot.answers.rows import load_deployments, load_pending
 from bot.dora.instants import Instant
 from bot.facts.names import Shown
 from bot.facts.repositories import ACTIVE, GONE
@@ -94,9 +94,10 @@ def list_repositories(reader: Reader, filters: Filters, page: Page) -> Repositor
 def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]:
     """All repositories that match, the latest synced first."""
     used: dict[str, tuple[int, set[str]]] = {}
+    pending = load_pending(reader)
     for row in load_deployments(reader, filters):
         count, services = used.get(row.repository, (0, set()))
-        used[row.repository] = (count + 1, services | {row.service})
+        used[row.repository] = (count + row.counted(pending), services | {row.service})
     only_used = filters != Filters(repository=filters.repository, echo=filters.echo)
     wanted = None if filters.repository is None else Shown(reader).current(filters.repository)
     states = dict(reader.fetch("answer_forge_states", _state_told))

@@ -9,7 +9,9 @@ from bot.dora.definitions import attached_tags
 from bot.dora.instants import LATEST, Duration, Instant
 from bot.dora.metrics import is_rework
 from bot.dora.reasons import NotComputed
+from bot.dora.sources import Selection, counts
 from bot.facts.names import Shown
+from bot.facts.sources import load_selection
 from bot.store import Reader
 
 NEWEST: tuple[Instant, str] = (2**63 - 1, "")
@@ -17,8 +19,13 @@ NEWEST: tuple[Instant, str] = (2**63 - 1, "")
 EVERYTHING = 2**62
 _CHUNK = 500
 
-Pending = Mapping[tuple[str, str], Instant]
-"""The series that are about to be derived again, and from when on."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The series that are about to be derived again, and from when on; and which sources count already now."""
+
+    since: Mapping[tuple[str, str], Instant]
+    selection: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,11 @@ class DeploymentRow:
     median: Duration | None
     least: Duration | None
     greatest: Duration | None
+    merged_into: str | None
     type: str | None
     type_flags: str | None
     near_misses: str | None
+    failed: int | None
 
     def under(self, shown: Shown) -> "DeploymentRow":
         """The same with its repository called as it is now; it was sent under the name of its day."""
@@ -75,7 +84,7 @@ class DeploymentRow:
 
     @property
     def has_identity(self) -> bool:
-        """Whether it can be recognised when deployed again: by commit or version."""
+        """Whether it can be recognised when deployed again, by commit or version."""
         return self.commit_sha is not None or self.version != ""
 
     @property
@@ -95,10 +104,16 @@ class DeploymentRow:
         return {str(reason): int(found[reason]) for reason in sorted(found)}
 
     def not_computed(self, pending: Pending) -> str | None:
-        """Why there is no lead time: not derived yet, or the derivation's own reason."""
-        if self.change_flags is None or pending.get((self.service, self.env), LATEST) <= self.finished_at:
+        """Why there is no lead time: its source is off, it is not derived yet, or the derivation's own reason."""
+        if not counts(pending.selection, self.source, self.finished_at):
+            return NotComputed.SOURCE_OFF
+        if self.change_flags is None or pending.since.get((self.service, self.env), LATEST) <= self.finished_at:
             return NotComputed.PENDING
         return self.reason
+
+    def counted(self, pending: Pending) -> bool:
+        """Whether metrics see it: its source is on, and no other source's deployment stands for the same release."""
+        return self.merged_into is None and counts(pending.selection, self.source, self.finished_at)
 
     def matches(self, filters: Filters) -> bool:
         """Whether the row is asked for (its window is the query's matter)."""
@@ -127,8 +142,9 @@ def texts(stored: str | None) -> tuple[str, ...]:
 
 
 def load_pending(reader: Reader) -> Pending:
-    """The series with a mark, and from when on they are derived again."""
-    return {tuple(json.loads(key)): from_at for key, from_at in reader.fetch("answer_pending_series", _pair)}
+    """The series with a mark, and from when on they are derived again; the sources that are on."""
+    since = {tuple(json.loads(key)): from_at for key, from_at in reader.fetch("answer_pending_series", _pair)}
+    return Pending(since=since, selection=load_selection(reader, "deployments"))
 
 
 def stream_deployments(
@@ -166,6 +182,13 @@ def load_deployments(reader: Reader, filters: Filters) -> list[DeploymentRow]:
 def load_deployment(reader: Reader, id: str) -> DeploymentRow | None:
     """One deployment; `None` when nobody knows it."""
     return next((row.under(Shown(reader)) for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, [id])), None)
+
+
+def load_merged(reader: Reader, id: str) -> list[DeploymentRow]:
+    """The deployments that this one stands for, the earliest first."""
+    rows = reader.fetch_in("answer_deployments_by_id", DeploymentRow, reader.fetch("answer_merged", str, id=id))
+    shown = Shown(reader)
+    return sorted((row.under(shown) for row in rows), key=lambda row: (row.finished_at, row.id))
 
 
 def load_remedies(reader: Reader, ids: list[str]) -> dict[str, Remedy]:

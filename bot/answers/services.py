@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
-from bot.answers.rows import NEWEST, load_deployments
+from bot.answers.rows import NEWEST, load_deployments, load_pending
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
 from bot.facts.catalog import load_definitions
 from bot.facts.names import Shown, load_web_roots
+from bot.facts.sources import load_selection
 from bot.store import Reader
 
 
@@ -58,13 +59,13 @@ class _Seen:
     deployments: int = 0
     last: Instant = -1
 
-    def add(self, env: str, repository: str, source: str, shown: str, count: int, last: Instant) -> None:
+    def add(self, env: str, repository: str, source: str, shown: str, count: int, last: Instant | None) -> None:
         self.envs = (self.envs or set()) | {env}
         self.repositories = (self.repositories or set()) | ({repository} if repository else set())
         self.sources = (self.sources or set()) | {source}
         self.shown = min(self.shown or shown, shown)
         self.deployments += count
-        self.last = max(self.last, last)
+        self.last = max(self.last, -1 if last is None else last)
 
 
 def parse_services(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
@@ -120,7 +121,9 @@ def _seen(reader: Reader, filters: Filters, shown: Shown) -> dict[str, _Seen]:
             from_at=0 if filters.from_at is None else filters.from_at,
             to_at=NEWEST[0] if filters.to_at is None else filters.to_at,
         )
-        for service, env, name, source, written, count, last in rows:
+        selection = load_selection(reader, "deployments")
+        for service, env, name, source, written, number, at in rows:
+            count, last = (number, at) if selection.switch(source).on else (0, None)
             repository = shown.current(name)
             if (
                 filters.service in (None, service)
@@ -130,9 +133,11 @@ def _seen(reader: Reader, filters: Filters, shown: Shown) -> dict[str, _Seen]:
             ):
                 seen.setdefault(service, _Seen()).add(env, repository, source, written, count, last)
         return seen
+    pending = load_pending(reader)
     for row in load_deployments(reader, filters):
         one = seen.setdefault(row.service, _Seen())
-        one.add(row.env, row.repository, row.source, row.service_shown, 1, row.finished_at)
+        counted = row.counted(pending)
+        one.add(row.env, row.repository, row.source, row.service_shown, int(counted), row.finished_at if counted else None)
     return seen
 
 
@@ -180,9 +185,9 @@ def _key(service: ServiceShown) -> tuple[int, str]:
 
 
 def _service(
-    service: str, env: str, repository: str, source: str, shown: str, count: int, last: Instant
-) -> tuple[str, str, str, str, str, int, Instant]:
-    return service, env, repository, source, shown, count, last
+    service: str, env: str, repository: str, source: str, shown: str, count: int, last: Instant | None
+) -> tuple[str, str, str, str, str, int, Instant | None]:
+    return service, env, repository, source, shown, int(count), last
 
 
 def service_names(services: Iterable[ServiceShown]) -> list[str]:

@@ -140,9 +140,11 @@ def explain_command(deployment_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         return
-    for name in ("id", "service", "env", "version", "finished_at", "type", "predecessor", "not_computed", "change_failure"):
+    for name in (
+        "id", "service", "env", "version", "finished_at", "type", "predecessor", "not_computed", "merged_into", "change_failure",
+    ):  # fmt: skip
         click.echo(f"{name + ':':<18}{_plain(shown.get(name))}")
-    for name in ("counts", "flags", "evidence", "near_misses"):
+    for name in ("counts", "flags", "evidence", "near_misses", "overrides"):
         click.echo(f"{name + ':':<18}{json.dumps(shown.get(name), ensure_ascii=False)}")
     if found.patterns is not None:
         click.echo(f"{'patterns:':<18}{', '.join(found.patterns.patterns)} ({found.patterns.origin})")

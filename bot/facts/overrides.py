@@ -27,6 +27,20 @@ class Recorded:
     reason: str
 
     @property
+    def said_of_failure(self) -> str | None:
+        """true, false, removed; `None` when it does not speak of that."""
+        failure = self.override.change_failure
+        return None if isinstance(failure, Unset) else _FAILURE[failure]
+
+    @property
+    def said_of_remediation(self) -> str | None:
+        """Type and id, removed; `None` when it does not speak of that."""
+        kind, id = self.override.remediation_type, self.override.remediation_id
+        if isinstance(kind, Unset):
+            return None
+        return f"{kind} {id}" if kind is not None else "removed"
+
+    @property
     def word(self) -> Word:
         """As the derivation folds it."""
         return (self.received_at, self.receipt), self.by, self.override
@@ -46,10 +60,10 @@ def record_override(
     mending = [one.override.remediation_id for one in said] + [override.remediation_id]
     touched = {override.deployment_id, *(one for one in mending if isinstance(one, str))}
     places = writer.fetch_in("deployments_placed", _Place, sorted(touched))
-    failure, kind = override.change_failure, override.remediation_type
+    kind = override.remediation_type
     row = (
         override.deployment_id, received_at, receipt, by, reason,
-        None if isinstance(failure, Unset) else _FAILURE[failure],
+        None if isinstance(override.change_failure, Unset) else _FAILURE[override.change_failure],
         None if isinstance(kind, Unset) else kind or "removed",
         override.remediation_id if isinstance(override.remediation_id, str) and isinstance(kind, str) else "",
     )

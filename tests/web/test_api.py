@@ -62,6 +62,9 @@ def small() -> Seed:
     seed.deployment("c1", "Cart", NOW - 3 * DAY, env="")
     seed.derived("c1", not_computed="no_git")
     seed.deployment("s1", "Shop", NOW - 2 * DAY, env="Staging", version="v3", commit_sha=sha("v3"), source="tags", **git)
+    seed.rows["source_switch"].append(
+        {"kind": "deployments", "name": "tags", "selected_from": 0, "is_on": 1, "told_at": NOW, "receipt": 0}
+    )
     for n in range(5):
         seed.delivery(NOW - n * HOUR, event="push" if n % 2 else "ping", state="dead" if n == 3 else "done")
     return seed
@@ -188,6 +191,7 @@ async def test_a_deployment_has_exactly_the_documented_fields(client):
         "predecessor": "d1",
         "change_lead_time": {"mean": 172_800.0, "median": 172_800, "min": 86_400, "max": 259_200.000000001, "commits": 2},
         "not_computed": None,
+        "merged_into": None,
     }
     cart = await get(client, "deployments/c1")
     assert (cart["env"], cart["version"], cart["repository"], cart["team"]) == (None, None, None, None)

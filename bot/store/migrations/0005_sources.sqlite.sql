@@ -43,5 +43,6 @@ ALTER TABLE change_set ADD COLUMN version TEXT NOT NULL DEFAULT '';       -- wha
 ALTER TABLE change_set ADD COLUMN repository TEXT NOT NULL DEFAULT '';
 ALTER TABLE change_set ADD COLUMN commit_sha BLOB;
 CREATE INDEX change_set_merged ON change_set (merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX change_set_uncounted ON change_set (deployment_id) WHERE merged_into IS NOT NULL OR not_computed = 'source_off';
 CREATE INDEX change_set_repository ON change_set (repository) WHERE repository <> '';
 ALTER TABLE classification ADD COLUMN failed INTEGER;                     -- what a person said: 1 it failed, 0 it did not; NULL: nobody did

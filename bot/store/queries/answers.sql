@@ -1,14 +1,16 @@
 -- name: answer_deployments
 -- Deployments of a window with what was derived of them, newest first, from a key on; an empty text asks for all.
-SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown,
+    CASE WHEN s.version <> '' THEN s.version ELSE d.version END,
+    CASE WHEN s.repository <> '' THEN s.repository ELSE d.repository END,
+    d.repository_url, coalesce(s.commit_sha, d.commit_sha), d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
-    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, s.merged_into, c.type, c.flags, c.reasons, c.failed
 FROM deployment d
 LEFT JOIN definition f ON f.service = d.service
 LEFT JOIN change_set s ON s.deployment_id = d.id
 LEFT JOIN classification c ON c.deployment_id = d.id
-WHERE d.finished_at >= :from_at AND d.finished_at < :to_at
+WHERE d.gone = 0 AND d.finished_at >= :from_at AND d.finished_at < :to_at
     AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
     AND (:service = '' OR d.service = :service)
     AND (:source = '' OR d.source = :source)
@@ -16,38 +18,45 @@ ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 
 -- name: answer_deployments_of_service
 -- The same for one service, by the index that orders its series.
-SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown,
+    CASE WHEN s.version <> '' THEN s.version ELSE d.version END,
+    CASE WHEN s.repository <> '' THEN s.repository ELSE d.repository END,
+    d.repository_url, coalesce(s.commit_sha, d.commit_sha), d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
-    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, s.merged_into, c.type, c.flags, c.reasons, c.failed
 FROM deployment d
 LEFT JOIN definition f ON f.service = d.service
 LEFT JOIN change_set s ON s.deployment_id = d.id
 LEFT JOIN classification c ON c.deployment_id = d.id
-WHERE d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at
+WHERE d.gone = 0 AND d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at
     AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
     AND (:source = '' OR d.source = :source)
 ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 
 -- name: answer_deployments_by_id
 -- Deployments by their ids, with what was derived of them.
-SELECT d.id, d.service, d.env, d.service_shown, d.env_shown, d.version, d.repository, d.repository_url, d.commit_sha,
-    d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
+SELECT d.id, d.service, d.env, d.service_shown, d.env_shown,
+    CASE WHEN s.version <> '' THEN s.version ELSE d.version END,
+    CASE WHEN s.repository <> '' THEN s.repository ELSE d.repository END,
+    d.repository_url, coalesce(s.commit_sha, d.commit_sha), d.started_at, d.finished_at, d.source, d.received_at, d.team, d.tags, f.shown, f.team, f.tags, f.languages,
     s.flags, s.predecessor, s.not_computed, s.dropped, s.kept, s.redeployed,
-    s.with_lead_time, s.mean, s.median, s.least, s.greatest, c.type, c.flags, c.reasons
+    s.with_lead_time, s.mean, s.median, s.least, s.greatest, s.merged_into, c.type, c.flags, c.reasons, c.failed
 FROM deployment d
 LEFT JOIN definition f ON f.service = d.service
 LEFT JOIN change_set s ON s.deployment_id = d.id
 LEFT JOIN classification c ON c.deployment_id = d.id
-WHERE d.id IN (:keys)
+WHERE d.gone = 0 AND d.id IN (:keys)
 
 -- name: answer_pending_series
 -- The series that are about to be derived again, and from when on.
 SELECT key, from_at FROM mark WHERE stage = 'changes'
 
 -- name: answer_first_event
--- The first known event of the store.
-SELECT min(finished_at) FROM deployment
+-- The first known event of the store: the first deployment of these sources that counts.
+SELECT d.finished_at FROM deployment d LEFT JOIN change_set s ON s.deployment_id = d.id
+WHERE d.gone = 0 AND s.merged_into IS NULL AND (s.not_computed IS NULL OR s.not_computed <> 'source_off')
+    AND d.source IN (:keys)
+ORDER BY d.finished_at LIMIT 1
 
 -- name: answer_remediations_between
 -- Who remediated the deployments of a window, the earliest remediation first.
@@ -182,13 +191,17 @@ FROM inbox i WHERE i.id = :id
 SELECT i.state, count(*) FROM inbox i GROUP BY i.state ORDER BY i.state
 
 -- name: answer_services
--- The services that were ever deployed: names as first seen, where from, how often, and when last.
-SELECT d.service, d.env, d.repository, d.source, min(d.service_shown), count(*), max(d.finished_at)
-FROM deployment d
-WHERE d.finished_at >= :from_at AND d.finished_at < :to_at
-GROUP BY d.service, d.env, d.repository, d.source
-ORDER BY d.service, d.env, d.repository, d.source
+-- The services that were ever deployed: names as first seen, where from, how often, and when last. What does not count is no number.
+SELECT service, env, repository, source, min(service_shown), sum(counts), max(CASE WHEN counts = 1 THEN finished_at END)
+FROM (
+    SELECT d.service, d.env, d.repository, d.source, d.service_shown, d.finished_at, CASE WHEN d.id IN (
+        SELECT u.deployment_id FROM change_set u WHERE u.merged_into IS NOT NULL OR u.not_computed = 'source_off'
+    ) THEN 0 ELSE 1 END AS counts
+    FROM deployment d WHERE d.gone = 0 AND d.finished_at >= :from_at AND d.finished_at < :to_at
+) seen
+GROUP BY service, env, repository, source
+ORDER BY service, env, repository, source
 
 -- name: answer_service_repositories
 -- The repositories that a service was deployed from ('' without git data).
-SELECT DISTINCT d.repository FROM deployment d WHERE d.service = :service ORDER BY d.repository
+SELECT DISTINCT d.repository FROM deployment d WHERE d.service = :service AND d.gone = 0 ORDER BY d.repository

@@ -39,3 +39,7 @@ SELECT id, service, env FROM deployment WHERE id IN (:keys)
 -- The deployments of a version, the most recently finished first.
 SELECT id FROM deployment WHERE service = :service AND env = :env AND version = :version AND gone = 0
 ORDER BY finished_at DESC, started_at DESC, id DESC LIMIT 1
+
+-- name: answer_merged
+-- The deployments that another one stands for.
+SELECT deployment_id FROM change_set WHERE merged_into = :id ORDER BY deployment_id
