@@ -1,13 +1,16 @@
 """Commands that change something: `sync`, `backfill`, `rebuild`, `keys`, `deliveries replay` (see show.py for its siblings)."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bot.cli.context import operate, read
-from bot.dora.instants import SECOND
+from bot.dora.inference import FORGE_DEPLOYMENTS, RELEASES, TAGS
+from bot.dora.instants import SECOND, Instant
 from bot.facts import keys as key_facts
 
 SCOPES = ("deployments:write", "failures:write", "catalog:write", "read", "admin")
@@ -36,39 +39,75 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 
 @click.command()
 @click.option("--from-tags", "tags", metavar="GLOB", help="Make a deployment of every tag that matches, e.g. 'v*'.")
+@click.option("--from-releases", "releases", is_flag=True, help="Make a deployment of every release that was published.")
+@click.option("--from-forge-deployments", "forge_deployments", is_flag=True, help="Count what GitHub or GitLab knows as deployed.")
 @click.option("--pull-requests", "pull_requests", is_flag=True, help="Read pull requests from GitHub and GitLab.")
-@click.option("--service", metavar="S", help="The service deployed; default: every service whose definition names the repository.")
-@click.option("--env", default="", metavar="E", help="The environment (default: none).")
+@click.option("--service", default="", metavar="S", help="What is deployed; default: services whose definition names the repository.")
+@click.option("--env", default="", metavar="E", help="The environment (default: none); of forge deployments: only those to it.")
 @click.option("--repo", "repository", metavar="R", help="The repository, if several are synced; default for pull requests: all.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Pull requests updated since; default: all.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Nothing before, by its last update; default: all.")
+@click.option("--no-prereleases", is_flag=True, help="Releases that are not marked as pre-releases alone.")
+@click.option("--forget", is_flag=True, help="Take back what was asked for with the same options: its deployments go.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def backfill(
-    tags: str | None, pull_requests: bool, service: str | None, env: str, repository: str | None, since: datetime | None,
-    as_json: bool,
+    tags: str | None, releases: bool, forge_deployments: bool, pull_requests: bool, service: str, env: str,
+    repository: str | None, since: datetime | None, no_prereleases: bool, forget: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Bring in what happened before: inferred deployments out of tags, pull requests out of the forges.
+    """Bring in what happened before: deployments out of tags, releases and forge deployments; pull requests.
 
-    The source of deployments made of tags (tags) counts from the beginning of time from then on. Reading pull requests can be
-    interrupted: a running server goes on with it, or the same command given again.
+    Deployments made so keep coming: tags and releases that appear later count too, until --forget. Their source (tags, github,
+    gitlab) is turned on and counts from the beginning of time; `rollforward sources disable` stops counting. Reading pull requests
+    can be interrupted: a running server goes on with it, or the same command given again.
     """
-    if (tags is None) is not pull_requests:
-        raise click.UsageError("say what to bring in: --from-tags or --pull-requests.")
+    kinds = {TAGS: tags is not None, RELEASES: releases, FORGE_DEPLOYMENTS: forge_deployments, "pull_requests": pull_requests}
+    chosen = [name for name, wanted in kinds.items() if wanted]
+    if len(chosen) != 1:
+        raise click.UsageError(
+            "say what to bring in: --from-tags, --from-releases, --from-forge-deployments or --pull-requests."
+        )
+    kind = chosen[0]
+    if no_prereleases and not releases:
+        raise click.UsageError("--no-prereleases belongs to --from-releases.")
+    if forge_deployments and not service and (env or since or forget):
+        raise click.UsageError(
+            "all forge deployments of services whose definition names the repository count while their source is on "
+            "(rollforward sources): --env, --since and --forget need --service."
+        )
     if pull_requests:
+        if forget:
+            raise click.UsageError("pull requests are not forgotten.")
         _backfill_pull_requests(repository, since, as_json)
         return
-    result = operate("backfill", tags=tags, service=service, env=env, repository=repository)
-    if as_json:
-        click.echo(json.dumps(result, indent=2))
+    asked: dict[str, object] = {"kind": kind, "service": service, "env": env, "repository": repository}
+    if tags is not None:
+        asked["pattern"] = tags
+    if forget:
+        gone = operate("backfill.forget", **asked)
+        said = f"{_words(kind)} of {gone['repository']} are not taken for deployments by that any more"
+        click.echo(json.dumps(gone, indent=2) if as_json else said)
         return
-    click.echo(
-        f"{result['deployments']:,} deployments of {', '.join(result['services'])} from {result['tags']:,} tags of "
-        f"{result['repository']}. The source 'tags' counts retroactively."
+    result = operate("backfill", **asked, since=_instant(since), prereleases=not no_prereleases)
+    click.echo(json.dumps(result, indent=2) if as_json else _sentence(result, kind))
+
+
+def _sentence(result: Mapping[str, Any], kind: str) -> str:
+    what = _words(kind)
+    return (
+        f"{result['deployments']:,} deployments of {', '.join(result['services'])} from {result[kind]:,} {what} of "
+        f"{result['repository']}. The source '{result['source']}' counts retroactively; {what} that come later count too."
     )
 
 
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _instant(date: datetime | None) -> Instant | None:
+    return int(date.replace(tzinfo=UTC).timestamp()) * SECOND if date is not None else None
+
+
 def _backfill_pull_requests(repository: str | None, since: datetime | None, as_json: bool) -> None:
-    instant = int(since.replace(tzinfo=UTC).timestamp()) * SECOND if since is not None else None
-    result = operate("backfill.pull_requests", repository=repository, since=instant)
+    result = operate("backfill.pull_requests", repository=repository, since=_instant(since))
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

@@ -148,6 +148,10 @@ async def _backfill(runner: Runner, arguments: Mapping[str, object], progress: P
     return await _job(runner, "backfill", arguments, progress)
 
 
+async def _backfill_forget(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    return await _job(runner, "backfill.forget", arguments, progress)
+
+
 async def _backfill_pull_requests(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
     """Read the pull requests of one repository, or of all that may be read; ends when what they changed is derived."""
     forges = tuple(runner.clients())
@@ -242,6 +246,7 @@ Operation = Callable[[Runner, Mapping[str, object], Progress], Awaitable[object]
 OPERATIONS: dict[str, Operation] = {
     "sync": _sync,
     "backfill": _backfill,
+    "backfill.forget": _backfill_forget,
     "backfill.pull_requests": _backfill_pull_requests,
     "rebuild": _rebuild,
     "replay": _replay,

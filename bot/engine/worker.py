@@ -126,7 +126,11 @@ def _replay(worker: Worker, *, progress: Progress, ids: list[int]) -> Job:
 
 
 def _backfill(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
-    return backfill.from_tags(worker.store, progress=progress, clock=worker.clock, **arguments)  # type: ignore[arg-type]
+    return backfill.backfill(worker.store, progress=progress, clock=worker.clock, **arguments)  # type: ignore[arg-type]
+
+
+def _backfill_forget(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
+    return backfill.forget(worker.store, progress=progress, **arguments)  # type: ignore[arg-type]
 
 
 def _record_page(worker: Worker, *, progress: Progress, **arguments: object) -> Job:
@@ -139,6 +143,7 @@ COMMANDS: dict[str, Callable[..., Job]] = {
     "rebuild": _rebuild,
     "replay": _replay,
     "backfill": _backfill,
+    "backfill.forget": _backfill_forget,
     "record_page": _record_page,
 }
 IDLE_WAIT = SECOND

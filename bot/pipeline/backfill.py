@@ -1,80 +1,135 @@
-"""Backfill: inferred deployments out of what a repository's history shows, so that the first numbers are there at once."""
+"""Backfill: deployments out of a repository's tags, releases and forge deployments: the first numbers are there at once.
 
-from collections.abc import Callable, Generator, Sequence
-from fnmatch import fnmatchcase
-from hashlib import blake2b
-from typing import NamedTuple
+What is recorded is a rule, which stands; the deployments follow from it (`derive/inference_stage.py`). Its source is turned
+on with everything that is kept.
+"""
 
-from bot.dora.commits import Sha
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+
 from bot.dora.events import NewDeployment
+from bot.dora.inference import FORGE_DEPLOYMENTS, FORGES, RELEASES, TAGS, InferenceRule
 from bot.dora.instants import Instant
-from bot.facts.catalog import load_definitions
-from bot.facts.deployments import record_deployment
-from bot.facts.names import links_to, load_naming, load_web_roots
+from bot.facts.inference_rules import delete_inference_rule, record_inference_rule
 from bot.facts.repositories import RepositoryRow, find_repository
 from bot.facts.sources import select_source
+from bot.pipeline.derive.inferred_forge import ForgeFacts, follow_from, load_forge_facts
 from bot.store import Reader, Store, Writer
 
-SLICE = 100
-"""Deployments per transaction."""
-TURN = 1_000
-"""Deployments before other work gets its turn: each turn derives what was recorded so far."""
+SHOWN = {TAGS: "tag", RELEASES: "release", FORGE_DEPLOYMENTS: "forge deployment"}
 
 
 class BackfillError(Exception):
     """A backfill cannot be done as asked."""
 
 
-class _Tag(NamedTuple):
-    name: str
-    sha: Sha
-    tagged_at: Instant
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What follows from a rule. Each thing that is shown is one deployment of each service."""
+
+    repository: RepositoryRow
+    source: str
+    services: list[str]
+    deployments: list[NewDeployment]
+    new: int
 
 
-class _Known(NamedTuple):
-    id: str
-    commit_sha: Sha | None
-    finished_at: Instant
-
-
-def from_tags(
+def backfill(
     store: Store,
     *,
     progress: Callable[[str], None],
     clock: Callable[[], Instant],
-    tags: str,
-    service: str | None,
-    env: str,
-    repository: str | None,
+    kind: str,
+    pattern: str = "*",
+    service: str = "",
+    env: str = "",
+    repository: str | None = None,
+    since: Instant | None = None,
+    prereleases: bool = True,
 ) -> Generator[None, None, dict[str, object]]:
-    """A deployment of each service for each tag that matches the glob; known ones are left alone. Raises BackfillError."""
-    row = store.read(lambda reader: _repository(reader, repository))
-    services = [service] if service else store.read(lambda reader: _services(reader, row))
-    found = store.read(lambda reader: reader.fetch("dated_tags", _Tag, repository_id=row.id))
-    matching = [tag for tag in found if fnmatchcase(tag.name.removeprefix("refs/tags/"), tags)]
-    if not matching:
-        raise BackfillError(f"no tag of {row.name} matches {tags!r} ({len(found)} tags known)")
-    wanted = [_deployment(row.name, tag, service=name, env=env) for name in services for tag in matching]
-    new = store.read(lambda reader: _unknown(reader, wanted))
-    received_at = clock()
-    store.write(
-        lambda writer: select_source(writer, "deployments", "tags", on=True, retroactive=True, at=received_at), urgent=False
+    """Record a rule and turn its source on, if anything follows from it now. Raises BackfillError."""
+    rule = InferenceRule(
+        kind=kind, pattern=pattern, service=service.strip(), env=env.strip(), since=since, prereleases=prereleases
     )
-    for start in range(0, len(new), SLICE):
-        part = new[start : start + SLICE]
+    plan = store.read(partial(_plan, rule=rule, name=repository))
+    progress(f"{len(plan.deployments):,} deployments follow")
+    yield
+    at = clock()
 
-        def record(writer: Writer, part: Sequence[NewDeployment] = part) -> None:
-            for one in part:
-                record_deployment(writer, one, received_at=received_at)
+    def record(writer: Writer) -> None:
+        select_source(writer, "deployments", plan.source, on=True, retroactive=True, at=at)
+        if kind != FORGE_DEPLOYMENTS or rule.service:
+            record_inference_rule(writer, plan.repository.id, rule)
 
-        store.write(record, urgent=False)
-        progress(f"{min(start + SLICE, len(new))} of {len(new)} deployments")
-        if start % TURN == 0:
-            yield
-    return {"repository": row.name, "services": services, "tags": len(matching), "deployments": len(wanted), "new": len(new)}
+    store.write(record)
+    return {
+        "repository": plan.repository.name,
+        "source": plan.source,
+        "services": plan.services,
+        kind: len(plan.deployments) // len(plan.services),
+        "deployments": len(plan.deployments),
+        "new": plan.new,
+    }
 
 
-def _repository(reader: Reader, name: str | None) -> RepositoryRow:
+def forget(
+    store: Store,
+    *,
+    progress: Callable[[str], None],
+    kind: str,
+    pattern: str = "*",
+    service: str = "",
+    env: str = "",
+    repository: str | None = None,
+) -> Generator[None, None, dict[str, object]]:
+    """Take a rule back: what followed from it alone goes. Raises BackfillError."""
+    rule = InferenceRule(kind=kind, pattern=pattern, service=service.strip(), env=env.strip())
+
+    def work(writer: Writer) -> RepositoryRow:
+        row = repository_meant(writer, repository)
+        if not delete_inference_rule(writer, row.id, rule):
+            raise BackfillError(f"nobody asked for that of {row.name}: a rule is found by the same options that made it")
+        return row
+
+    row = store.write(work)
+    progress("forgotten")
+    yield
+    return {"repository": row.name, "forgotten": kind}
+
+
+def _plan(reader: Reader, *, rule: InferenceRule, name: str | None) -> _Plan:
+    row = repository_meant(reader, name)
+    facts = load_forge_facts(reader, row)
+    if not rule.service and not facts.services:
+        raise BackfillError(f"no service definition names {row.name}; name the service with --service")
+    if rule.kind == FORGE_DEPLOYMENTS and row.forge not in FORGES:
+        raise BackfillError(f"{row.name} lies on no forge whose deployments are known")
+    found = [one for one in follow_from(facts, [rule]) if (one.source == TAGS) is (rule.kind != FORGE_DEPLOYMENTS)]
+    if rule.service:
+        found = [one for one in found if one.service.casefold() == rule.service.casefold()]
+    if not found:
+        raise BackfillError(_nothing(row, rule, facts))
+    known = set(reader.fetch_in("deployments_there", str, [one.id for one in found]))
+    return _Plan(
+        repository=row, source=row.forge if rule.kind == FORGE_DEPLOYMENTS else TAGS,
+        services=sorted({one.service for one in found}), deployments=found,
+        new=sum(one.id not in known for one in found),
+    )  # fmt: skip
+
+
+def _nothing(row: RepositoryRow, rule: InferenceRule, facts: ForgeFacts) -> str:
+    there = {TAGS: facts.tags, RELEASES: facts.releases, FORGE_DEPLOYMENTS: facts.deployments}[rule.kind]
+    known = f"{len(there)} {SHOWN[rule.kind]}s known"
+    since = " since then" if rule.since is not None else ""
+    if rule.kind == TAGS:
+        return f"no tag of {row.name} matches {rule.pattern!r}{since} ({known})"
+    state = "was published" if rule.kind == RELEASES else "succeeded"
+    return f"no {SHOWN[rule.kind]} of {row.name} {state}{since} ({known})"
+
+
+def repository_meant(reader: Reader, name: str | None) -> RepositoryRow:
+    """The repository that a person names, or the only one. Raises BackfillError."""
     rows = reader.fetch("all_repositories", RepositoryRow)
     if name is not None:
         meant = find_repository(reader, name.strip().lower())
@@ -85,30 +140,3 @@ def _repository(reader: Reader, name: str | None) -> RepositoryRow:
     if not rows:
         raise BackfillError("no such repository is synced; `rollforward sync PATH-OR-URL` does it")
     raise BackfillError(f"several repositories are synced; name one with --repo: {known}")
-
-
-def _services(reader: Reader, repository: RepositoryRow) -> list[str]:
-    naming, roots = load_naming(reader, repository), load_web_roots(reader)
-    named = [one.shown for one in load_definitions(reader) if links_to(one, naming, roots)]
-    if not named:
-        raise BackfillError(f"no service definition names {repository.name}; name the service with --service")
-    return sorted(named)
-
-
-def _deployment(repository: str, tag: _Tag, *, service: str, env: str) -> NewDeployment:
-    identity = "\0".join((repository, tag.name, service.casefold(), env.casefold()))
-    return NewDeployment(
-        id=f"tag-{blake2b(identity.encode(), digest_size=8).hexdigest()}",
-        service=service, env=env, version=tag.name.removeprefix("refs/tags/"), repository_url=f"https://{repository}",
-        repository=repository, commit_sha=bytes(tag.sha), started_at=tag.tagged_at, finished_at=tag.tagged_at, team="",
-        tags=(), source="tags",
-    )
-
-
-def _unknown(reader: Reader, wanted: Sequence[NewDeployment]) -> list[NewDeployment]:
-    known = {row.id: row for row in reader.fetch_in("deployments_known", _Known, [one.id for one in wanted])}
-    return [
-        one
-        for one in wanted
-        if one.id not in known or (known[one.id].commit_sha, known[one.id].finished_at) != (one.commit_sha, one.finished_at)
-    ]

@@ -81,10 +81,8 @@ def write_inferred(writer: Writer, edits: Sequence[Edit], *, now: Instant) -> No
     """Write rows, mark the series that they stand in and those that they left, and wish for commits that are not there."""
     rows = [_Stored(*edit.row) for edit in edits if edit.row is not None]  # type: ignore[arg-type]  # columns of the table
     before = writer.fetch_in("deployments_whole", _Stored, [row.id for row in rows])
-    missing = {
-        (row.repository, bytes(row.commit_sha)): None for row in rows if row.commit_sha is not None and not row.gone
-    }
-    wishes = [want_commit(writer, repository, sha) for repository, sha in missing]
+    deployed = {(row.repository, bytes(row.commit_sha)) for row in rows if row.commit_sha is not None and not row.gone}
+    wishes = [want_commit(writer, repository, sha) for repository, sha in sorted(deployed)]
     apply(writer, edits)
     earliest: dict[Series, tuple[Instant, Instant]] = {}
     for row in (*before, *rows):
@@ -97,9 +95,10 @@ def write_inferred(writer: Writer, edits: Sequence[Edit], *, now: Instant) -> No
 
 
 def inference_keys(reader: Reader) -> list[tuple[str | int, ...]]:
-    """Every subject there is, kinds first, and those from which something was inferred once."""
-    keys = {json.dumps((kind, *subject), ensure_ascii=False) for kind, one in INFERRERS.items() for subject in one.subjects(reader)}
-    keys.update(reader.fetch("inference_keys", str))
+    """Every kind and subject there is, and those from which something was inferred once."""
+    keys = set(reader.fetch("inference_keys", str))
+    for kind, one in INFERRERS.items():
+        keys.update(json.dumps((kind, *subject), ensure_ascii=False) for subject in one.subjects(reader))
     return [tuple(json.loads(key)) for key in sorted(keys)]
 
 

@@ -1,9 +1,11 @@
 """What follows from a repository at a forge: reads its facts for `bot.dora.inference`."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.dora.events import NewDeployment
-from bot.dora.inference import Bearer, ForgeDeployment, Release, Tag, infer_deployments
+from bot.dora.inference import Bearer, ForgeDeployment, InferenceRule, Release, Tag, infer_deployments
 from bot.dora.instants import Instant
 from bot.dora.names import NameRow
 from bot.facts.catalog import load_definitions
@@ -17,21 +19,40 @@ SUCCESS = "success"
 """The state that counts, in the words of both forges."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeFacts:
+    """What is known of a repository beside its rules; `services` are those whose definition in force names it, as shown."""
+
+    bearer: Bearer
+    services: dict[str, str]
+    deployments: tuple[ForgeDeployment, ...]
+    tags: tuple[Tag, ...]
+    releases: tuple[Release, ...]
+
+
 def infer_forge(reader: Reader, repository_id: int) -> list[NewDeployment]:
     """The deployments that follow from a repository's forge deployments, tags and releases."""
     found = reader.fetch("repository_by_number", RepositoryRow, id=repository_id)
-    rules = load_inference_rules(reader, repository_id)
-    deployments = reader.fetch("forge_deployments_of", DeploymentRow, repository_id=repository_id)
-    if not found or not (rules or deployments):
-        return []
-    return infer_deployments(
-        _bearer(reader, found[0]),
-        services=defined_services(reader, found[0]),
-        rules=rules,
-        deployments=map(_deployment, deployments),
-        tags=reader.fetch("tags_of_repository", _tag, repository_id=repository_id),
-        releases=[_release(row) for row in reader.fetch("forge_releases_of", ReleaseRow, repository_id=repository_id)],
+    return follow_from(load_forge_facts(reader, found[0]), load_inference_rules(reader, repository_id)) if found else []
+
+
+def load_forge_facts(reader: Reader, row: RepositoryRow) -> ForgeFacts:
+    """The facts of a repository, in one snapshot."""
+    return ForgeFacts(
+        bearer=_bearer(reader, row),
+        services=defined_services(reader, row),
+        deployments=tuple(map(_deployment, reader.fetch("forge_deployments_of", DeploymentRow, repository_id=row.id))),
+        tags=tuple(reader.fetch("tags_of_repository", _tag, repository_id=row.id)),
+        releases=tuple(map(_release, reader.fetch("forge_releases_of", ReleaseRow, repository_id=row.id))),
     )
+
+
+def follow_from(facts: ForgeFacts, rules: Sequence[InferenceRule]) -> list[NewDeployment]:
+    """The deployments that follow by these rules."""
+    return infer_deployments(
+        facts.bearer, services=facts.services, rules=rules, deployments=facts.deployments, tags=facts.tags,
+        releases=facts.releases,
+    )  # fmt: skip
 
 
 def defined_services(reader: Reader, repository: RepositoryRow) -> dict[str, str]:

@@ -38,18 +38,7 @@ SELECT sha, completeness FROM git_commit WHERE repository_id = :repository_id AN
 -- The numbers of these paths.
 SELECT path, id FROM git_path WHERE repository_id = :repository_id AND path IN (:keys)
 
--- name: dated_tags
--- The tags of a repository with their instants: the tagger's date, else the committer's.
-SELECT r.name, r.sha, coalesce(r.tagged_at, c.committed_at) FROM git_ref r
-JOIN git_commit c ON c.repository_id = r.repository_id AND c.sha = r.sha
-WHERE r.repository_id = :repository_id AND r.name >= 'refs/tags/' AND r.name < 'refs/tags0'
-    AND coalesce(r.tagged_at, c.committed_at) IS NOT NULL
-ORDER BY 3, 1
-
 -- name: all_repositories
 -- Every repository.
 SELECT id, name, forge, forge_id, remote, is_local, default_branch, synced_from, synced_at FROM repository ORDER BY name
 
--- name: deployments_known
--- What is known of these deployments.
-SELECT id, commit_sha, finished_at FROM deployment WHERE id IN (:keys)

@@ -10,6 +10,10 @@ SELECT id, service, env, service_shown, env_shown, version, repository, reposito
     tags, source, received_at, receipt, inferred_from, gone
 FROM deployment WHERE id IN (:keys) ORDER BY id
 
+-- name: deployments_there
+-- Which of these deployments are there.
+SELECT id FROM deployment WHERE id IN (:keys) AND gone = 0
+
 -- name: inference_rules
 -- What is to be counted of a repository.
 SELECT repository_id, kind, pattern, service, env, service_shown, env_shown, since, prereleases FROM inference_rule
