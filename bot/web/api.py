@@ -1,6 +1,7 @@
 """The project's own API: every question of `bot/answers/` as JSON, every list also as CSV."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 import bot
 from bot.answers import (
+    ai_activity,
     changes,
     deliveries,
     deployments,
@@ -32,7 +34,7 @@ from bot.answers.services import ServiceShown
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv
 from bot.store import Reader
 from bot.web.auth import PRIVATE, READ, Access, Handler, Row
-from bot.web.context import EXPLAIN
+from bot.web.context import CLOCK, EXPLAIN
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
 
 _OPENAPI = (Path(bot.__file__).parent / "openapi.yaml").read_bytes()
@@ -121,7 +123,8 @@ async def get_services(request: web.Request) -> web.Response:
 async def get_service(request: web.Request) -> web.Response:
     """One service."""
     _no_parameters(request)
-    return await _one_of_service(request, services.find_service)
+    find = partial(ai_activity.find_service_with_activity, now=request.app[CLOCK]())
+    return await _one_of_service(request, find)
 
 
 async def get_paths(request: web.Request) -> web.Response:
