@@ -11,7 +11,7 @@ from bot.store import Store
 from tests.support.faces import KEY, NOW, browse
 from tests.support.seed import Seed, sha
 from tests.web.doors import make_key
-from tests.web.test_api import small
+from tests.web.test_api import check, small
 
 KEYS = {"DD-API-KEY": KEY, "DD-APPLICATION-KEY": KEY}
 LIST = "/api/v2/dora/deployments"
@@ -32,7 +32,10 @@ async def ids(client: Any, **attributes: object) -> list[str]:
     """The ids of a list, in its order."""
     answer = await client.post(LIST, json=wanted(**attributes), headers=KEYS)
     assert answer.status == 200, await answer.text()
-    return [one["id"] for one in (await answer.json())["data"]]
+    found = (await answer.json())["data"]
+    for one in found:
+        check("OriginalDeployment", one)
+    return [one["id"] for one in found]
 
 
 async def refused(client: Any, method: str, path: str, body: object, *, status: int = 400) -> dict[str, Any]:
@@ -40,6 +43,7 @@ async def refused(client: Any, method: str, path: str, body: object, *, status: 
     answer = await client.request(method, path, json=body, headers=KEYS)
     document = await answer.json()
     assert answer.status == status, document
+    check("OriginalErrors", document)
     (error,) = document["errors"]
     assert (error["status"], error["title"]) == (str(status), {400: "Bad Request", 404: "Not Found"}[status])
     return dict(error)
@@ -64,7 +68,8 @@ async def test_a_deployment_has_the_shape_that_the_typed_client_reads(client: An
         assert answer.status == 200
         assert answer.content_type == "application/vnd.api+json"
         found = (await answer.json())["data"]
-        assert (found["id"], found["type"]) == ("d2", "dora_deployment")
+        check("OriginalDeployment", found)
+        assert found["id"] == "d2"
         attributes = found["attributes"]
         commits = attributes.pop("commits")
         assert attributes == {
