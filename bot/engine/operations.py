@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from bot.answers.encode import to_json
+from bot.answers.sources import find_source
 from bot.dora.instants import Instant
 from bot.dora.repositories import RepositoryUrlError
+from bot.dora.sources import EventKind
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
@@ -15,6 +18,7 @@ from bot.engine.inline import Inline
 from bot.facts import keys
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.facts.sources import select_source
 from bot.facts.switches import set_reports
 from bot.forges.client import ForgeClient
 from bot.git import GitError
@@ -224,6 +228,19 @@ async def _reports(runner: Runner, arguments: Mapping[str, object], _: Progress)
     return {"forge": forge, "reports": on}
 
 
+async def _select_source(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    """Turn a source on or off; ends when what that changed is derived."""
+    kind: EventKind = "failures" if arguments["kind"] == "failures" else "deployments"
+    source, on, retroactive = str(arguments["source"]), arguments["on"] is True, arguments["retroactive"] is True
+
+    def work(writer: Writer) -> None:
+        select_source(writer, kind, source, on=on, retroactive=retroactive, at=now())
+
+    await runner.store.write_async(work)
+    await runner.settle(progress)
+    return to_json(await runner.store.read_async(lambda reader: find_source(reader, kind, source)))
+
+
 async def _setup_gitlab(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
     # The other commands need not wait until GitLab's library is loaded.
     from bot.engine.gitlab_hooks import HooksRefusedError, register_hooks
@@ -253,5 +270,6 @@ OPERATIONS: dict[str, Operation] = {
     "keys.create": _create_key,
     "keys.revoke": _revoke_key,
     "reports": _reports,
+    "sources.select": _select_source,
     "setup.gitlab": _setup_gitlab,
 }

@@ -43,3 +43,14 @@ ORDER BY finished_at DESC, started_at DESC, id DESC LIMIT 1
 -- name: answer_merged
 -- The deployments that another one stands for.
 SELECT deployment_id FROM change_set WHERE merged_into = :id ORDER BY deployment_id
+
+-- name: answer_kept_deployments
+-- Every deployment that is there: its source, when it finished, and which one stands for it.
+SELECT d.source, d.finished_at, s.merged_into FROM deployment d LEFT JOIN change_set s ON s.deployment_id = d.id
+WHERE d.gone = 0
+
+-- name: answer_kept_failures
+-- Every failure that nobody deleted: its source, and when it started.
+SELECT f.source, f.started_at, NULL FROM failure f
+WHERE NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+    AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
