@@ -34,6 +34,8 @@ LOCATION = "sent by API"
 MOST_TOLD = 20
 _LONGEST_SCOPE = 63
 """Characters of a kind or a namespace."""
+_LONGEST_TEXT = 2_000
+_KEBAB = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})([^\s/?#@\"'<>\\]+)@", re.IGNORECASE)
 
 
@@ -53,6 +55,15 @@ class Sent:
 
     entities: tuple[CatalogEntity, ...]
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentKind:
+    """A kind of entities, as described."""
+
+    kind: str
+    display_name: str
+    description: str
 
 
 def read_sent_definitions(body: bytes) -> Sent:
@@ -91,6 +102,22 @@ def read_sent_entities(body: bytes) -> Sent:
     if (twice := doubled(entities)) is not None:
         raise RefusedError([f"{shown(twice)} is defined twice in it."])
     return Sent(entities=tuple(entities), text=text)
+
+
+def read_sent_kind(body: bytes) -> SentKind:
+    """A kind of entities that somebody describes. Raises RefusedError."""
+    value, text = _opened(body)
+    written = _Text(text) if value is None else _Object(value)
+    wrong = [f"{written.place(one)}: {one.message}" for one in written.problems]
+    node = written.documents[0].node if written.documents else None
+    if wrong or not isinstance(node, YamlMap):
+        raise RefusedError(wrong or ["A kind is an object with the key kind, and may have displayName and description."])
+    kind, texts = _text(node, "kind"), [_text(node, "displayName"), _text(node, "description")]
+    if len(kind) > _LONGEST_SCOPE or not _KEBAB.fullmatch(kind):
+        raise RefusedError([f"The kind {shown(kind)} is no word in kebab-case of at most {_LONGEST_SCOPE} characters."])
+    if max(map(len, texts)) > _LONGEST_TEXT:
+        raise RefusedError([f"A text is longer than {_LONGEST_TEXT} characters."])
+    return SentKind(kind=kind, display_name=texts[0], description=texts[1])
 
 
 def _opened(body: bytes) -> tuple[dict[str, object] | None, str]:

@@ -6,6 +6,7 @@ What is sent is read off the event loop (a text may take some 50 ms), then recei
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -26,6 +27,7 @@ from bot.web.reading import from_path, read
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 MOST_DEFINITIONS = 100
 """A page's size at most."""
 
@@ -66,7 +68,7 @@ async def delete_definition(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def read_sent(request: web.Request, parse: Callable[[bytes], Sent]) -> Sent:
+async def read_sent(request: web.Request, parse: Callable[[bytes], T]) -> T:
     """What the request brings, read in a thread; raises HttpError 400 with a sentence for each mistake."""
     body = await parsed_body(request, bytes)
     try:

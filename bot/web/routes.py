@@ -10,6 +10,7 @@ from bot.store import Store
 from bot.web import (
     api,
     catalog_api,
+    catalog_entities,
     datadog_api,
     health,
     incidents,
@@ -39,6 +40,7 @@ def rows() -> tuple[Row, ...]:
         *original_deployments.ROWS,
         *user_activity.ROWS,
         *catalog_api.ROWS,
+        *catalog_entities.ROWS,
         *original_failures.ROWS,
         *incidents.ROWS,
         *original_extras.ROWS,
