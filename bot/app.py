@@ -22,6 +22,7 @@ from bot.engine.correspondent import Correspondent
 from bot.engine.engine import Engine, JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.operations import owner_lock, perform
+from bot.engine.uploader import Uploader
 from bot.facts.errands import Errand
 from bot.pipeline.api_history import ApiHistory
 from bot.pipeline.catalog import catalog_fingerprint
@@ -54,6 +55,7 @@ class Server:
             store, settings, self._ingest, clock=now, access=self.clients.git_access,
             api=ApiHistory(store, settings, self.clients, clock=now),
         )
+        self.uploader = Uploader(store, settings, self._ingest, clock=now, running=self.fetcher.running)
         self.correspondent = Correspondent(
             store, clients=self.clients, record=self._record_page, clock=now, wake=self.wake,
             compose=composer(store, self.clients, base_url=settings.base_url),
@@ -70,7 +72,7 @@ class Server:
             await asyncio.sleep(SETTLED_AFTER)
 
     async def _unsettled(self) -> bool:
-        if not self.engine.idle or self.fetcher.running:
+        if not self.engine.idle or self.fetcher.running or self.uploader.busy:
             return True
         due = await self.store.read_async(lambda reader: reader.fetch("work_due", int, now=now()))
         return due[0] > 0
@@ -81,9 +83,11 @@ class Server:
         await asyncio.sleep(SETTLED_AFTER)
 
     def wake(self, channel: str) -> None:
-        """There is work: "inbox", "marks" or "fetch"."""
+        """There is work: "inbox", "marks", "fetch" or "uploads"."""
         if channel == "fetch":
             self.fetcher.wanted.set()
+        if channel == "uploads":
+            self.uploader.wanted.set()
         self.engine.wake()
 
     def _on_wanted(self) -> None:
@@ -125,7 +129,7 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
     """A server's working half, started and at last ended in good order."""
     server = Server(store, settings)
     await server.engine.start()
-    loops = (server.fetcher.run(), server.correspondent.run(), server.watch_definitions())
+    loops = (server.fetcher.run(), server.correspondent.run(), server.uploader.run(), server.watch_definitions())
     tasks = [asyncio.create_task(loop) for loop in loops]
     if store.dialect == "postgres":
         tasks += [asyncio.create_task(server.listen_for_others(channel)) for channel in ("inbox", "marks")]

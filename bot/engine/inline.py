@@ -10,6 +10,7 @@ from bot.engine.clock import now
 from bot.engine.correspondent import Correspondent
 from bot.engine.engine import JobError
 from bot.engine.fetcher import Fetcher
+from bot.engine.uploader import Uploader
 from bot.engine.worker import Worker
 from bot.facts.errands import Errand
 from bot.pipeline.api_history import ApiHistory
@@ -32,6 +33,7 @@ class Inline:
             store, settings, self._ingest, clock=now, access=self.clients.git_access,
             api=ApiHistory(store, settings, self.clients, clock=now),
         )
+        self.uploader = Uploader(store, settings, self._ingest, clock=now, running=self.fetcher.running)
         self.correspondent = Correspondent(store, clients=self.clients, record=self._record_page, clock=now)
         self.turn = asyncio.Lock()
         self.progress: Callable[[str], None] = lambda _: None
@@ -50,6 +52,8 @@ class Inline:
         """Work until nothing is due: deliveries, fetches, derivation."""
         self.progress = progress
         while True:
+            while await self.uploader.take_next():
+                pass
             await self._work_until(lambda: False)
             if not await self.fetcher.start_due() and not self.fetcher.running:
                 return

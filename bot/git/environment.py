@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # Faults of old histories that hurt nobody who never checks out; all others are refused.
-_HARMLESS = (
+HARMLESS = (
     "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail",
     "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedFilemode", "zeroPaddedDate",
     "missingTaggerEntry", "badTagName",
 )
+"""Names of `git fsck`'s checks."""
 _ALWAYS = {
     "core.hooksPath": "/dev/null",
     "core.fsmonitor": "false",
@@ -34,7 +35,7 @@ FETCHING = {
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "60",
     "credential.helper": "",
-    **{f"fetch.fsck.{fault}": "ignore" for fault in _HARMLESS},
+    **{f"fetch.fsck.{fault}": "ignore" for fault in HARMLESS},
 }
 _PASSED_ON = (
     "https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE",

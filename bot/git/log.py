@@ -17,7 +17,12 @@ from bot.git.local import instant, local_error, revisions
 
 # No field of the head is ever empty, and no path is, so that two NULs stand before a record and nowhere else, whatever
 # messages, names and paths hold (git keeps NUL out of all three).
-_FORMAT = "--format=%x00%H %P%x00%at %ct%x00%an <%ae>%x00.%s%x00.%b"
+FORMAT = "--format=%x00%H %P%x00%at %ct%x00%an <%ae>%x00.%s%x00.%b"
+PLAINLY = (
+    "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-notes", "--no-decorate", "--ignore-submodules=none",
+    "-O/dev/null", "--encoding=UTF-8", FORMAT,
+)
+"""How every log is asked for: nothing that configuration or contents could change."""
 _CHUNK = 1 << 18
 
 
@@ -44,9 +49,7 @@ def log(path: Path, *, include: Iterable[Sha], exclude: Iterable[Sha] = ()) -> I
         return
     path = path.absolute()
     command = [
-        "git", "log", "-z", "--stdin", "--topo-order", "--reverse", "--no-renames", "--name-only", "--diff-merges=off",
-        "--no-ext-diff", "--no-textconv", "--no-color", "--no-notes", "--no-decorate", "--ignore-submodules=none",
-        "-O/dev/null", "--encoding=UTF-8", _FORMAT,
+        "git", "log", "-z", "--stdin", "--topo-order", "--reverse", "--name-only", "--diff-merges=off", *PLAINLY,
     ]
     with TemporaryFile() as stderr:
         process = subprocess.Popen(

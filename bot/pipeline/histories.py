@@ -24,6 +24,8 @@ class Mirrored:
 
     has_more = False
     """Whether there is something to read beside what refs lead to."""
+    unknown: frozenset[Sha] = frozenset()
+    """Commits whose parents are known, and whose changed paths cannot be."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,6 +68,8 @@ class _Known(NamedTuple):
 
 class ByApi:
     """A spool, and the store for commits of which it holds paths alone."""
+
+    unknown: frozenset[Sha] = frozenset()
 
     def __init__(self, store: Store, repository_id: int, path: Path, told: Spooled) -> None:
         self._store, self._id, self._told = store, repository_id, told

@@ -22,14 +22,16 @@ from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
-from bot.facts.inference_rules import mark_forge_inference
+from bot.facts.inferences import FORGE, mark_inferences
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
 from bot.facts.repositories import RepositoryRow
+from bot.facts.uploads import record_taken
 from bot.pipeline.histories import ByApi, Mirrored
 from bot.pipeline.mirror import EVERYTHING, Fetched, known_claims
 from bot.pipeline.repository_definitions import read_found, record_definition_files
+from bot.pipeline.uploads import ByUpload
 from bot.store import Reader, Row, Store, Writer
 
 REMEMBERED_PATHS = 200_000
@@ -78,8 +80,10 @@ class _Ingest:
     ) -> None:
         self.store, self.fetched, self.progress, self.clock = store, fetched, progress, clock
         self.id = fetched.repository_id
-        self.source: Mirrored | ByApi
-        if fetched.spooled is None:
+        self.source: Mirrored | ByApi | ByUpload
+        if fetched.uploaded is not None:
+            self.source = ByUpload(fetched.uploaded)
+        elif fetched.spooled is None:
             self.source = Mirrored(Path(fetched.path))
         else:
             self.source = ByApi(store, self.id, Path(fetched.path), fetched.spooled)
@@ -213,6 +217,8 @@ class _Ingest:
         if completeness == SHALLOW:
             # Git shows a boundary as a root that holds everything; neither is true.
             parents, packed = b"", None
+        elif sha in self.source.unknown:
+            packed = None
         else:
             numbers = array("I", sorted(map(self.numbers.__getitem__, paths)))
             if sys.byteorder == "big":
@@ -248,7 +254,7 @@ class _Ingest:
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
         marked.mark(writer, self.id)
         if any(tip.name.startswith("refs/tags/") for tip in tips):
-            mark_forge_inference(writer, [self.id])
+            mark_inferences(writer, [(FORGE, self.id)])
 
     def _define(self) -> None:
         """The repository's own definitions, before the end: a wish that is fulfilled has brought them too."""
@@ -282,7 +288,10 @@ class _Ingest:
             branch = self.fetched.default_branch
             writer.execute("finish_sync", id=self.id, began_at=began_at, now=self.clock(), default_branch=branch)
             writer.write_many("meta", [(f"shallow:{self.id}", self._boundary_text())], on_conflict="replace")
-        self._write_access(writer)
+        if self.fetched.uploaded is None:
+            self._write_access(writer)
+        else:
+            record_taken(writer, self.id, self.fetched.uploaded.taken)
         for wish in self.fetched.wishes:
             writer.execute("delete_fetch", repository_id=wish.repository_id, ref=wish.ref, version=wish.version)
         spooled = self.fetched.spooled

@@ -20,6 +20,7 @@ from bot.facts.repositories import RepositoryRow
 from bot.forges.client import GitAccess
 from bot.pipeline.repository_definitions import FoundFiles, look_for_definitions
 from bot.pipeline.spooled import Spooled
+from bot.pipeline.uploads import Uploaded
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 
@@ -72,6 +73,8 @@ class Fetched:
     """What is not exact, and why."""
     spooled: Spooled | None = None
     """By API: `path` is a spool."""
+    uploaded: Uploaded | None = None
+    """Not fetched at all: a client sent it."""
 
 
 def target_of(place: str, *, name: str | None = None, settings: Settings | None = None) -> Target:

@@ -228,6 +228,12 @@ _TABLES = (
         key="repository_id number",
     ),
     _table(
+        "webhook_deployment",
+        "key service env version repository repository_url commit_sha started_at finished_at received_at receipt",
+        key="key",
+        order="received_at receipt",
+    ),
+    _table(
         "inference_rule",
         "repository_id kind pattern service env service_shown env_shown since prereleases",
         key="repository_id kind pattern service env",
@@ -272,8 +278,8 @@ _TABLES = (
     ),
     _table(
         "upload_pack",
-        "repository_id checksum pushed_sha received_at size state reason objects commits attempts run_at body",
-        key="repository_id checksum",
+        "repository_id pack_id pushed_sha received_at size state reason objects commits attempts run_at body",
+        key="repository_id pack_id",
     ),
     _table(
         "upload_commit",
@@ -285,6 +291,16 @@ _TABLES = (
         "repository_id sha files received_at",
         key="repository_id",
         order="received_at sha files",
+    ),
+    _table(
+        "telemetry_version",
+        "service env version service_shown env_shown first_at commit_sha repository repository_url git_at",
+        key="service env version",
+    ),
+    _table(
+        "telemetry_minutes",
+        "service env version day minutes told_on",
+        key="service env version day",
     ),
 )
 TABLES = {table.name: table for table in _TABLES}

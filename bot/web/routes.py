@@ -19,6 +19,7 @@ from bot.web import (
     original_failures,
     pages,
     setup,
+    uploads,
     user_activity,
     webhooks,
 )
@@ -44,6 +45,7 @@ def rows() -> tuple[Row, ...]:
         *original_failures.ROWS,
         *incidents.ROWS,
         *original_extras.ROWS,
+        *uploads.ROWS,
         *health.ROWS,
         *api.ROWS,
         *pages.ROWS,

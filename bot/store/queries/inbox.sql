@@ -50,9 +50,10 @@ UPDATE inbox SET state = 'received', run_at = :now, attempts = 0, reason = '' WH
 SELECT id, attempts FROM inbox WHERE id IN (:keys) AND state IN ('received', 'failed')
 
 -- name: work_due
--- How much waits to be done now: deliveries, marks, fetches.
+-- How much waits to be done now: deliveries, marks, uploads, fetches.
 SELECT (SELECT count(*) FROM inbox WHERE state IN ('received', 'failed') AND run_at <= :now)
     + (SELECT count(*) FROM mark WHERE run_at <= :now)
+    + (SELECT count(*) FROM upload_pack WHERE state = 'received' AND run_at <= :now)
     + (SELECT count(*) FROM fetch f WHERE f.run_at <= :now AND NOT EXISTS (
         SELECT 1 FROM forge_repository s JOIN repository r ON r.id = s.repository_id
         LEFT JOIN installation i ON i.id = s.installation_id

@@ -1,0 +1,104 @@
+"""`datadog-ci git-metadata upload` as it behaves on the wire: the same git commands, the same bodies, its second round for shallow clones."""
+
+import json
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp.test_utils import TestClient
+
+from tests.support.gitrepo import ENVIRONMENT, git
+
+SEARCH, PACK, LIST = "/api/v2/git/repository/search_commits", "/api/v2/git/repository/packfile", "/api/v2/srcmap"
+
+
+def multipart(*parts: tuple[str, str, str, bytes]) -> tuple[str, bytes]:
+    """Content type and body, as the npm library form-data writes them. A part: name, file name or "", type, contents."""
+    boundary = "-" * 26 + uuid.uuid4().hex[:24]
+    body = b""
+    for name, filename, kind, contents in parts:
+        file = f'; filename="{filename}"' if filename else ""
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\nContent-Type: {kind}\r\n\r\n'.encode()
+        body += contents + b"\r\n"
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def pack_form(pack: bytes, *, sha: str, url: str) -> tuple[str, bytes]:
+    """The request of one pack."""
+    pushed = json.dumps({"data": {"id": sha, "type": "commit"}, "meta": {"repository_url": url}}).encode()
+    return multipart(
+        ("pushedSha", "", "application/json", pushed), ("packfile", f"{pack[-20:].hex()}.pack", "application/octet-stream", pack)
+    )
+
+
+def list_form(files: Sequence[str], *, sha: str, url: str) -> tuple[str, bytes]:
+    """The request of the list of tracked files."""
+    event = {"cli_version": "5.25.0", "git_commit_sha": sha, "git_repository_url": url, "type": "repository"}
+    told = {"data": [{"files": list(files), "hash": sha, "repository_url": url}], "version": 1}
+    return multipart(
+        ("event", "event", "application/json", json.dumps(event).encode()),
+        ("repository", "repository", "application/json", json.dumps(told).encode()),
+    )
+
+
+def make_packs(repository: Path, folder: Path, *, new: Sequence[str], known: Sequence[str] = (), since: int, size: str = "3m") -> list[bytes]:
+    """The packs of `new` without what `known` ones hold, in the order of their names; `since` in epoch seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    objects = git(
+        repository, "rev-list", "--objects", "--no-object-names", "--filter=blob:none", f"--since={since}",
+        *(f"^{sha}" for sha in known), *new,
+    )  # fmt: skip
+    prefix = folder / uuid.uuid4().hex
+    done = subprocess.run(
+        ["git", "-C", str(repository), "pack-objects", "-q", "--compression=9", f"--max-pack-size={size}", str(prefix)],
+        input=objects.encode(), env=ENVIRONMENT, capture_output=True, check=True,
+    )  # fmt: skip
+    return [Path(f"{prefix}-{name}.pack").read_bytes() for name in sorted(done.stdout.decode().split())]
+
+
+@dataclass
+class Uploading:
+    """A CI job with a clone, and the server it uploads to."""
+
+    client: TestClient[Any, Any]
+    repository: Path
+    folder: Path
+    url: str
+    key: str
+    since: int
+    size: str = "3m"
+    answers: list[int] = field(default_factory=list)
+
+    async def search(self, commits: Sequence[str]) -> list[str]:
+        """Which of the commits the server says it knows."""
+        body = {"meta": {"repository_url": self.url}, "data": [{"id": sha, "type": "commit"} for sha in commits]}
+        answer = await self.client.post(SEARCH, json=body, headers={"DD-API-KEY": self.key})
+        assert answer.status == 200, await answer.text()
+        assert answer.content_type in ("application/json", "application/vnd.api+json")
+        return [one["id"] for one in (await answer.json())["data"]]
+
+    async def send(self, pack: bytes, *, sha: str) -> None:
+        """Send one pack."""
+        kind, body = pack_form(pack, sha=sha, url=self.url)
+        answer = await self.client.post(PACK, data=body, headers={"DD-API-KEY": self.key, "Content-Type": kind})
+        self.answers.append(answer.status)
+        assert answer.status < 300, await answer.text()
+
+    async def plan(self, head: str) -> list[bytes]:
+        """What the client would send for a commit now."""
+        window = git(self.repository, "log", "-n", "1000", f"--since={self.since}", "--format=%H", head).split()
+        known = await self.search(window)
+        new = [sha for sha in window if sha not in known]
+        if not new:
+            return []
+        return make_packs(self.repository, self.folder, new=new, known=known, since=self.since, size=self.size)
+
+    async def upload(self, head: str) -> int:
+        """Upload what the server lacks of a commit's history; how many packs that took."""
+        packs = await self.plan(head)
+        for pack in packs:
+            await self.send(pack, sha=head)
+        return len(packs)
