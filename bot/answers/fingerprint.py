@@ -14,7 +14,7 @@ TABLES = (
     "fingerprint_flags", "fingerprint_names", "fingerprint_namespaces", "fingerprint_states", "fingerprint_installations",
     "fingerprint_forge_deployments", "fingerprint_releases", "fingerprint_issues", "fingerprint_test_merges",
     "fingerprint_push_bases", "fingerprint_source_switches", "fingerprint_tombstones", "fingerprint_overrides",
-    "fingerprint_inference_rules",
+    "fingerprint_inference_rules", "fingerprint_webhook_deployments", "fingerprint_failures", "fingerprint_incidents",
 )
 """Named queries, each with a total order."""
 
