@@ -1,4 +1,4 @@
-"""Which deployments follow from what forges and repositories show: forge deployments, tags, releases.
+"""Which deployments follow from what forges, repositories and webhooks show: forge deployments, tags, releases, commits.
 
 Rules:
 - A forge deployment counts at its first success, in the environment that the forge names; `inactive`, `failure` and `error` never.
@@ -26,6 +26,9 @@ TAGS: Final = "tags"
 """The source of deployments made of tags and releases, and the kind of a rule for tags."""
 RELEASES: Final = "releases"
 FORGE_DEPLOYMENTS: Final = "forge_deployments"
+
+WEBHOOK: Final = "webhook"
+"""The source of deployments that were told by webhook."""
 
 Services = Mapping[str, str]
 """Services by their names in lower case, as they are shown."""
@@ -74,6 +77,21 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitDeployed:
+    """A commit that somebody told was deployed; `key` tells it from all others. `service` "" means: whoever claims the repository."""
+
+    key: str
+    service: str
+    env: str
+    version: str
+    repository: RepositoryId
+    repository_url: str
+    commit_sha: Sha
+    started_at: Instant
+    finished_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceRule:
     """What somebody asked to be counted of a repository, from now on too.
 
@@ -106,6 +124,19 @@ def infer_deployments(
     for new in (*_of_releases(bearer, services, rules, releases, known), *_of_tags(bearer, services, rules, tags)):
         found.setdefault(new.id, new)
     return list(found.values())
+
+
+def infer_webhook_deployments(told: CommitDeployed, *, services: Services) -> list[NewDeployment]:
+    """The deployments that follow: of the service that was named, else of each whose definition names the repository."""
+    belonging = {told.service.casefold(): told.service} if told.service else services
+    return [
+        NewDeployment(
+            id=_id("webhook", told.key, service), service=shown, env=told.env, version=told.version,
+            repository_url=told.repository_url, repository=told.repository, commit_sha=told.commit_sha,
+            started_at=told.started_at, finished_at=told.finished_at, team="", tags=(), source=WEBHOOK,
+        )
+        for service, shown in sorted(belonging.items())
+    ]  # fmt: skip
 
 
 def _of_forge(

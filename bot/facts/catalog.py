@@ -14,10 +14,11 @@ from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
 from bot.dora.rules import DEFAULT_RULES, RuleSet
-from bot.facts.inference_rules import mark_forge_inference
-from bot.facts.marks import mark_series
+from bot.facts.inferences import Inference, inferences_of, mark_inferences
+from bot.facts.marks import mark_inference, mark_series
 from bot.facts.names import load_web_roots
 from bot.facts.registry import named_repositories
+from bot.facts.telemetry import TELEMETRY
 from bot.guard import decode_json_as
 from bot.store import Reader, Row, Value, Writer
 
@@ -117,9 +118,11 @@ class ClaimsChange:
     claims: Mapping[Origin, tuple[ServiceDefinition, ...]]
     in_force: tuple[Claim, ...]
     gone: tuple[str, ...]
+    new: tuple[str, ...]
+    """Services that had no definition."""
     series: tuple[Series, ...]
-    repositories: tuple[int, ...]
-    """Those that a definition which differs names or named: what is inferred from them may belong to other services."""
+    inferences: tuple[Inference, ...]
+    """From the repositories that a definition which differs names or named: what follows may belong to other services."""
 
 
 def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]]) -> ClaimsChange:
@@ -139,8 +142,9 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
         claims={origin: tuple(said) for origin, said in new.items()},
         in_force=tuple(claim for service, claim in winners.items() if before.get(service) != claim.definition),
         gone=tuple(sorted(before.keys() - after.keys())),
+        new=tuple(sorted(after.keys() - before.keys())),
         series=tuple(one for one in series if one.service in changed),
-        repositories=_named(reader, [
+        inferences=_inferences(reader, [
             definition
             for service in before.keys() | after.keys()
             if before.get(service) != after.get(service)
@@ -149,13 +153,13 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
     )  # fmt: skip
 
 
-def _named(reader: Reader, definitions: Iterable[ServiceDefinition | None]) -> tuple[int, ...]:
-    """The repositories that definitions name."""
+def _inferences(reader: Reader, definitions: Iterable[ServiceDefinition | None]) -> tuple[Inference, ...]:
+    """What follows from the repositories that definitions name."""
     roots = load_web_roots(reader)
     wanted = {name for one in definitions for name in linked_repositories(one, web_roots=roots)}
     names, _ = named_repositories(reader, wanted)
     found = {names.meaning(name) for name in wanted}
-    return tuple(sorted(id for id in found if id is not None))
+    return tuple(inferences_of(reader, [id for id in found if id is not None], wanted))
 
 
 def write_claims(writer: Writer, change: ClaimsChange) -> None:
@@ -172,7 +176,9 @@ def write_claims(writer: Writer, change: ClaimsChange) -> None:
         writer.write_many("definition", rows, on_conflict="replace")
     for series in change.series:
         mark_series(writer, series, from_at=0)
-    mark_forge_inference(writer, change.repositories)
+    mark_inferences(writer, change.inferences)
+    for service in (*change.gone, *change.new):
+        mark_inference(writer, TELEMETRY, service)
 
 
 def _order(claim: Claim) -> tuple[int, str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from bot.dora.commits import Sha
 from bot.dora.events import DeploymentSeen, IssueSeen, ReleaseSeen
 from bot.dora.instants import Instant
-from bot.facts.inference_rules import mark_forge_inference
+from bot.facts.inferences import FORGE, mark_inferences
 from bot.store import Writer
 
 
@@ -66,15 +66,15 @@ def record_deployments_seen(writer: Writer, seen: Sequence[tuple[int, Deployment
         return DeploymentRow(id, one.forge_id, one.environment, one.sha, one.ref, one.created_at, states)
 
     rows = [row(id, one) for id, one in seen]
-    mark_forge_inference(
-        writer, _merge(writer, "forge_deployment", "forge_deployments", rows, DeploymentRow, _joined_deployments)
-    )
+    changed = _merge(writer, "forge_deployment", "forge_deployments", rows, DeploymentRow, _joined_deployments)
+    mark_inferences(writer, [(FORGE, id) for id in changed])
 
 
 def record_releases(writer: Writer, seen: Sequence[tuple[int, ReleaseSeen]]) -> None:
     """Merge what is said of releases, each with its repository's number, and mark likewise; a deleted one stays deleted."""
     rows = [ReleaseRow(id, one.forge_id, one.tag, one.name, one.state, one.published_at, one.at) for id, one in seen]
-    mark_forge_inference(writer, _merge(writer, "forge_release", "forge_releases", rows, ReleaseRow, _joined_releases))
+    changed = _merge(writer, "forge_release", "forge_releases", rows, ReleaseRow, _joined_releases)
+    mark_inferences(writer, [(FORGE, id) for id in changed])
 
 
 def record_issues(writer: Writer, seen: Sequence[tuple[int, IssueSeen]]) -> None:

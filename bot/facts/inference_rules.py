@@ -4,16 +4,13 @@ Rules: of one repository the same wish (kind, glob, service, env) is one rule; t
 does, and takes prereleases as told last.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.dora.inference import InferenceRule
 from bot.dora.instants import Instant
+from bot.facts.inferences import FORGE
 from bot.facts.marks import mark_inference
 from bot.store import Reader, Value, Writer
-
-FORGE = "forge"
-"""The kind of inference whose subject is a repository's number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +19,6 @@ class _Stored:
     service: str
     env: str
     rule: InferenceRule
-
-
-def mark_forge_inference(writer: Writer, repository_ids: Collection[int]) -> None:
-    """What is inferred from these repositories may be different now."""
-    for id in sorted(set(repository_ids)):
-        mark_inference(writer, FORGE, id)
-
-
-def inferring_repositories(reader: Reader) -> list[int]:
-    """The repositories from which something may be inferred."""
-    return reader.fetch("inferring_repositories", int)
 
 
 def load_inference_rules(reader: Reader, repository_id: int) -> tuple[InferenceRule, ...]:

@@ -10,7 +10,7 @@ from bot.dora.instants import Instant
 from bot.dora.names import NameRow, Names
 from bot.dora.paths import linked_repositories
 from bot.dora.repositories import RepositoryId, WebRoots
-from bot.facts.inference_rules import inferring_repositories, mark_forge_inference
+from bot.facts.inferences import every_inference, mark_inferences
 from bot.facts.marks import mark_series
 from bot.facts.registry import RepositoryRow, identity, named_repositories
 from bot.store import Reader, Writer
@@ -50,11 +50,11 @@ def record_web_roots(writer: Writer, roots: WebRoots) -> None:
     if load_web_roots(writer) == dict(roots):
         return
     series = writer.fetch("all_series", lambda service, env: Series(service=service, env=env))
-    repositories = inferring_repositories(writer)
+    inferences = every_inference(writer)
     writer.write_many("meta", [(WEB_ROOTS, json.dumps(dict(sorted(roots.items()))))], on_conflict="replace")
     for one in series:
         mark_series(writer, one, from_at=0)
-    mark_forge_inference(writer, repositories)
+    mark_inferences(writer, inferences)
 
 
 class Shown:

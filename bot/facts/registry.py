@@ -13,7 +13,7 @@ from bot.dora.events import NamespaceRenamed, RepositoryRef
 from bot.dora.instants import Instant
 from bot.dora.names import MOVED, SEEN, TOLD, NameRow, Names, moved
 from bot.dora.repositories import RepositoryId
-from bot.facts.inference_rules import mark_forge_inference
+from bot.facts.inferences import Inference, inferences_of, mark_inferences
 from bot.facts.marks import mark_series, outdate_pending
 from bot.store import Reader, Writer
 
@@ -172,7 +172,7 @@ class Registry:
         come = {row for id, rows in self._names.items() for row in rows - self._stored_names.get(id, set())}
         renamed = sorted(id for id, row in self._stored.items() if self.rows[id].name != row.name)
         series = self._concerned(gone | come, renamed) if gone or come else []
-        inferring = self._inferring(gone | come, renamed)
+        inferences = self._inferences(gone | come, renamed)
         writer = self._writer
         # Names are unique at every moment, and two repositories may swap theirs.
         writer.execute_many("rename_repository", [{"id": id, "name": f"~{id}"} for id in renamed])
@@ -190,7 +190,7 @@ class Registry:
         writer.write_many("namespace_rename", renames, on_conflict="keep")
         for one, from_at in series:
             mark_series(writer, one, from_at=from_at)
-        mark_forge_inference(writer, inferring)
+        mark_inferences(writer, inferences)
         if gone or come:
             outdate_pending(writer)
 
@@ -225,11 +225,13 @@ class Registry:
             earliest[one] = min(at, earliest.get(one, at))
         return sorted(earliest.items())
 
-    def _inferring(self, rows: Collection[NameRow], renamed: Collection[int]) -> set[int]:
-        """The repositories whose names mean something else now: definitions may name others, and theirs is what is inferred."""
+    def _inferences(self, rows: Collection[NameRow], renamed: Collection[int]) -> list[Inference]:
+        """What follows from repositories whose names mean something else now: definitions may name others."""
+        if not (rows or renamed):
+            return []
         names = self._all_names()
-        ids = {row.repository_id for row in rows} | set(renamed)
-        return ids.union(*(names.meanings(row.name) for row in rows))
+        ids = ({row.repository_id for row in rows} | set(renamed)).union(*(names.meanings(row.name) for row in rows))
+        return inferences_of(self._writer, ids, {row.name for row in rows})
 
     def _all_names(self) -> Names:
         rows = (row for rows in self._names.values() for row in rows)

@@ -17,23 +17,39 @@ from bot.dora.events import NewDeployment
 from bot.dora.inference import TAGS
 from bot.dora.instants import Instant
 from bot.facts.deployments import series_of, want_commit
-from bot.facts.inference_rules import FORGE, inferring_repositories
+from bot.facts.inferences import FORGE, WEBHOOK, every_inference
 from bot.facts.marks import mark_deployment
+from bot.facts.telemetry import TELEMETRY, telemetry_services
 from bot.facts.tombstones import load_deleted
 from bot.pipeline.derive.difference import DEPLOYMENT, Edit, apply
 from bot.pipeline.derive.inferred_forge import infer_forge
+from bot.pipeline.derive.inferred_telemetry import infer_telemetry
+from bot.pipeline.derive.inferred_webhook import infer_webhook
 from bot.store import Reader, Writer
+
+
+class Options(NamedTuple):
+    """What the settings say of inference."""
+
+    telemetry_silence: int = 10
+    """Minutes."""
 
 
 class Inferrer(NamedTuple):
     """A kind of inference: what follows from a subject (ids set, stable, each once), and all subjects there are."""
 
     infer: Callable[..., list[NewDeployment]]
+    """Of reader, options and what names the subject."""
     subjects: Callable[[Reader], Iterable[Sequence[str | int]]]
 
 
 INFERRERS: Mapping[str, Inferrer] = {
-    FORGE: Inferrer(infer_forge, lambda reader: [(id,) for id in inferring_repositories(reader)]),
+    FORGE: Inferrer(lambda reader, _, id: infer_forge(reader, id), lambda reader: _of_kind(reader, FORGE)),
+    WEBHOOK: Inferrer(lambda reader, _, name: infer_webhook(reader, name), lambda reader: _of_kind(reader, WEBHOOK)),
+    TELEMETRY: Inferrer(
+        lambda reader, options, service: infer_telemetry(reader, service, silence=options.telemetry_silence),
+        lambda reader: [(service,) for service in telemetry_services(reader)],
+    ),
 }
 """By kind; a mark's key is JSON: the kind, then what names the subject."""
 
@@ -59,10 +75,10 @@ class _Stored(NamedTuple):
     gone: int
 
 
-def derive_inference(reader: Reader, key: str) -> list[Edit]:
+def derive_inference(reader: Reader, key: str, options: Options) -> list[Edit]:
     """What makes the rows inferred from a subject what its facts say."""
     kind, *subject = json.loads(key)
-    inferred = INFERRERS[kind].infer(reader, *subject)
+    inferred = INFERRERS[kind].infer(reader, options, *subject)
     stored = {row.id: row for row in map(_exact, reader.fetch("inferred_deployments", _Stored, inferred_from=key))}
     others = [one.id for one in inferred if one.id not in stored]
     if others:
@@ -100,6 +116,10 @@ def inference_keys(reader: Reader) -> list[tuple[str | int, ...]]:
     for kind, one in INFERRERS.items():
         keys.update(json.dumps((kind, *subject), ensure_ascii=False) for subject in one.subjects(reader))
     return [tuple(json.loads(key)) for key in sorted(keys)]
+
+
+def _of_kind(reader: Reader, kind: str) -> list[tuple[int | str]]:
+    return [(subject,) for one, subject in every_inference(reader) if one == kind]
 
 
 def _is_ours(row: _Stored) -> bool:

@@ -12,3 +12,18 @@ CREATE TABLE inference_rule (       -- what somebody asked to be counted of a re
     prereleases BIGINT NOT NULL,    -- 1: they count too
     PRIMARY KEY (repository_id, kind, pattern, service, env)
 );
+
+CREATE TABLE webhook_deployment (   -- a commit that somebody told was deployed; whose deployment it is is inferred
+    key TEXT COLLATE "C" PRIMARY KEY,
+    service TEXT COLLATE "C" NOT NULL,          -- as written; '' = all whose definition names the repository
+    env TEXT COLLATE "C" NOT NULL,              -- as written
+    version TEXT COLLATE "C" NOT NULL,
+    repository TEXT COLLATE "C" NOT NULL,       -- RepositoryId, as it was called then
+    repository_url TEXT COLLATE "C" NOT NULL,
+    commit_sha BYTEA NOT NULL,
+    started_at BIGINT NOT NULL,
+    finished_at BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    receipt BIGINT NOT NULL        -- with received_at the order of what was told under one key
+);
+CREATE INDEX webhook_deployment_repository ON webhook_deployment (repository);

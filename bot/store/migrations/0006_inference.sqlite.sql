@@ -12,3 +12,18 @@ CREATE TABLE inference_rule (       -- what somebody asked to be counted of a re
     prereleases INTEGER NOT NULL,   -- 1: they count too
     PRIMARY KEY (repository_id, kind, pattern, service, env)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE webhook_deployment (   -- a commit that somebody told was deployed; whose deployment it is is inferred
+    key TEXT PRIMARY KEY,
+    service TEXT NOT NULL,          -- as written; '' = all whose definition names the repository
+    env TEXT NOT NULL,              -- as written
+    version TEXT NOT NULL,
+    repository TEXT NOT NULL,       -- RepositoryId, as it was called then
+    repository_url TEXT NOT NULL,
+    commit_sha BLOB NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    receipt INTEGER NOT NULL        -- with received_at the order of what was told under one key
+) STRICT, WITHOUT ROWID;
+CREATE INDEX webhook_deployment_repository ON webhook_deployment (repository);

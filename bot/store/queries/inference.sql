@@ -53,3 +53,25 @@ ORDER BY r.name
 -- Every rule of what is to be counted of repositories.
 SELECT r.name, i.kind, i.pattern, i.service, i.env, i.service_shown, i.env_shown, i.since, i.prereleases
 FROM inference_rule i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.kind, i.pattern, i.service, i.env
+
+-- name: webhook_deployment_known
+-- Which telling of a deployed commit is known.
+SELECT received_at, receipt FROM webhook_deployment WHERE key = :key
+
+-- name: webhook_deployments_of
+-- The commits of a repository, called so, that somebody told were deployed.
+SELECT key, service, env, version, repository, repository_url, commit_sha, started_at, finished_at FROM webhook_deployment
+WHERE repository = :repository ORDER BY key
+
+-- name: webhook_repositories
+-- The repositories, as they were called, of which somebody told that a commit was deployed.
+SELECT DISTINCT repository FROM webhook_deployment ORDER BY repository
+
+-- name: webhook_repositories_among
+-- Which of these names are among them.
+SELECT DISTINCT repository FROM webhook_deployment WHERE repository IN (:keys) ORDER BY repository
+
+-- name: fingerprint_webhook_deployments
+-- Every commit that somebody told was deployed.
+SELECT key, service, env, version, repository, repository_url, commit_sha, started_at, finished_at, received_at
+FROM webhook_deployment ORDER BY key

@@ -1,0 +1,35 @@
+"""Which inferences a fact concerns: what follows from repositories depends on their facts, their names and who claims them."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from bot.dora.names import NameRow
+from bot.dora.repositories import RepositoryId
+from bot.facts.marks import mark_inference
+from bot.store import Reader, Writer
+
+FORGE: Final = "forge"
+"""What follows from a repository at a forge; the subject is our number of it."""
+WEBHOOK: Final = "webhook"
+"""What follows from deployments that were told by webhook; the subject is the repository as they call it."""
+Inference = tuple[str, int | str]
+"""A kind and what names its subject."""
+
+
+def inferences_of(reader: Reader, repositories: Collection[int], names: Collection[RepositoryId] = ()) -> list[Inference]:
+    """All that may follow otherwise when something is different about these repositories, or what these names mean."""
+    told = {row.name for row in reader.fetch_in("names_of_repositories", NameRow, sorted(set(repositories)))} | set(names)
+    known = reader.fetch_in("webhook_repositories_among", str, sorted(told))
+    return [*((FORGE, id) for id in sorted(set(repositories))), *((WEBHOOK, name) for name in sorted(known))]
+
+
+def every_inference(reader: Reader) -> list[Inference]:
+    """All from which something may follow."""
+    forge = reader.fetch("inferring_repositories", int)
+    return [*((FORGE, id) for id in forge), *((WEBHOOK, name) for name in reader.fetch("webhook_repositories", str))]
+
+
+def mark_inferences(writer: Writer, inferences: Sequence[Inference]) -> None:
+    """Have them inferred again."""
+    for kind, subject in inferences:
+        mark_inference(writer, kind, subject)
