@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bot.answers import deliveries, deployments, explain, metrics, paths, services
+from bot.answers import deliveries, deployments, explain, failures, metrics, paths, services
 from bot.answers.encode import dumps, to_json
 from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
@@ -116,6 +116,21 @@ _DEPLOYMENT_BRIEF = (
     "finished_at", "service", "env", "version", "type", "change_failure", "change_lead_time.median",
     "change_lead_time.commits", "not_computed", "id",
 )
+
+
+@click.command("failures")
+@_filters
+@click.option("--severity", metavar="X", help="Only of this severity.")
+@click.option("--limit", type=int, help="At most so many (default 100).")
+@_formats
+def failures_command(form: str, **given: object) -> None:
+    """Failures of every source that is on, newest first."""
+    answer = _ask(lambda reader: failures.list_failures(reader, failures.parse_failures(_parameters(given), _asker())))
+    columns = COLUMNS[failures.FailureShown]
+    _print(answer.data, columns if form == "csv" else _FAILURE_BRIEF, form, answer)
+
+
+_FAILURE_BRIEF = ("started_at", "services", "team", "env", "severity", "state", "time_to_restore", "source", "name", "id")
 
 
 @click.command("services")
@@ -262,5 +277,5 @@ def _files(files: Sequence[str]) -> str:
 
 
 COMMANDS = (
-    metrics_command, deployments_command, services_command, explain_command, deliveries_group, paths_command,
+    metrics_command, deployments_command, failures_command, services_command, explain_command, deliveries_group, paths_command,
 )
