@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.answers.definitions import ORIGINS
 from bot.answers.paths import find_paths
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.entities import CatalogEntity, Notice, service_ref
@@ -55,12 +56,9 @@ class Written:
     def origin(self, claim: Claim) -> Origin:
         """Where a claim comes from."""
         place = claim.definition.place
-        if claim.origin.rank == FOLDER:
-            return Origin(kind="folder", detail=place, modified_at=self._folder)
-        if (entity := self.entity(claim)) is not None:
-            return Origin(kind="api", detail=place, modified_at=entity.received_at)
-        read = self._files.get((claim.origin.repository_id, claim.origin.path))
-        return Origin(kind="repository", detail=place, modified_at=read)
+        entity, file = self.entity(claim), (claim.origin.repository_id, claim.origin.path)
+        at = self._folder if claim.origin.rank == FOLDER else self._files.get(file) if entity is None else entity.received_at
+        return Origin(kind=ORIGINS[claim.origin.rank], detail=place, modified_at=at)
 
     def document(self, claim: Claim, version: str) -> Document:
         """What a claim says, in this schema version if it can be said in it."""

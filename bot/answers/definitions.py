@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from bot.dora.definitions import Problem, ServiceDefinition
 from bot.dora.rules import Rule
 from bot.facts.catalog import (
+    API,
+    FOLDER,
+    REPOSITORY,
     CatalogState,
     FileState,
     load_catalog_states,
@@ -14,7 +17,11 @@ from bot.facts.catalog import (
     load_definitions,
     load_rules,
 )
+from bot.facts.catalog_entities import StoredEntity, load_entities
 from bot.store import Reader
+
+ORIGINS = {FOLDER: "folder", API: "api", REPOSITORY: "repository"}
+"""The words for where definitions come from, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ def show_definitions(reader: Reader) -> DefinitionsShown:
         ),
         problems=tuple(
             [_folder_problems(state) for state in states if state.problems]
+            + [_sent_problems(entity) for entity in load_entities(reader) if entity.notices]
             + [_file_problems(state) for state in files if state.problems]
         ),
         folder=next((state for state in states if state.kind == "definitions"), None),
@@ -72,6 +80,21 @@ def overruled_places(reader: Reader, service: str) -> tuple[str, ...]:
 def _folder_problems(state: CatalogState) -> ProblemsShown:
     kept = f"the last good {state.kind} stay in force until these are mended" if _broken(state.problems) else ""
     return ProblemsShown(place=f"the newest {state.kind} files", kept=kept, problems=state.problems)
+
+
+def _sent_problems(entity: StoredEntity) -> ProblemsShown:
+    told = []
+    for notice in entity.notices:
+        line, _, column = notice.where.partition(":")
+        placed = line.isdigit() and column.isdigit()
+        message = notice.message if placed or not notice.where else f"{notice.where}: {notice.message}"
+        told.append(
+            Problem(
+                file=entity.ref, line=int(line) if placed else 1, column=int(column) if placed else 1, severity="warning",
+                message=message,
+            )
+        )  # fmt: skip
+    return ProblemsShown(place=f"{entity.name}, sent by API", kept="", problems=tuple(told))
 
 
 def _file_problems(state: FileState) -> ProblemsShown:

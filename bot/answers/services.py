@@ -1,15 +1,16 @@
 """The services: all that are defined or were ever deployed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.answers.cursors import Cursor
+from bot.answers.definitions import ORIGINS
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.answers.rows import NEWEST, load_deployments, load_pending
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import Instant
 from bot.dora.paths import linked_repositories
-from bot.facts.catalog import load_definitions
+from bot.facts.catalog import Claim, load_claims, load_definitions
 from bot.facts.names import Shown, load_web_roots
 from bot.facts.sources import load_selection
 from bot.store import Reader
@@ -17,10 +18,12 @@ from bot.store import Reader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionShown:
-    """What a definition says, and where it stands."""
+    """What a definition says, where it stands, and the places of those that it overrules. `origin` is folder, api or repository."""
 
     schema_version: str
+    origin: str
     location: str
+    overrules: tuple[str, ...]
     source_patterns: tuple[str, ...] | None
     links: tuple[str, ...]
 
@@ -98,6 +101,9 @@ def find_service(reader: Reader, name: str) -> ServiceShown | None:
 def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:
     """All services that match, the latest deployed first."""
     definitions = {one.service: one for one in load_definitions(reader)}
+    claims: dict[str, list[Claim]] = {}
+    for claim in load_claims(reader):
+        claims.setdefault(claim.definition.service, []).append(claim)
     shown = Shown(reader)
     if filters.repository is not None:
         filters = replace(filters, repository=shown.current(filters.repository))
@@ -108,7 +114,9 @@ def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:
     names = set(seen)
     if by_definition is not None:
         names |= {name for name, one in definitions.items() if _defined(one, linked[name], by_definition)}
-    found = (_show(name, definitions.get(name), linked.get(name, set()), seen.get(name)) for name in names)
+    found = (
+        _show(name, definitions.get(name), claims.get(name, []), linked.get(name, set()), seen.get(name)) for name in names
+    )
     return sorted(found, key=_key)
 
 
@@ -156,7 +164,9 @@ def _defined(definition: ServiceDefinition, linked: set[str], filters: Filters) 
     )
 
 
-def _show(name: str, definition: ServiceDefinition | None, linked: set[str], seen: _Seen | None) -> ServiceShown:
+def _show(
+    name: str, definition: ServiceDefinition | None, claims: Sequence[Claim], linked: set[str], seen: _Seen | None
+) -> ServiceShown:
     seen = seen or _Seen()
     return ServiceShown(
         service=definition.shown if definition else seen.shown,
@@ -168,7 +178,9 @@ def _show(name: str, definition: ServiceDefinition | None, linked: set[str], see
         if definition is None
         else DefinitionShown(
             schema_version=definition.schema_version,
+            origin=ORIGINS[claims[0].origin.rank],
             location=definition.place,
+            overrules=tuple(claim.definition.place for claim in claims[1:]),
             source_patterns=definition.source_patterns,
             links=tuple(link.url for link in definition.links),
         ),

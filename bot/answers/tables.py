@@ -40,7 +40,7 @@ COLUMNS: Mapping[type, tuple[str, ...]] = {
     RepositoryShown: tuple(field.name for field in fields(RepositoryShown)),
     ServiceShown: (
         *(field.name for field in fields(ServiceShown) if field.name != "definition"),
-        *(f"definition.{name}" for name in ("schema_version", "location", "source_patterns", "links")),
+        *(f"definition.{name}" for name in ("schema_version", "origin", "location", "overrules", "source_patterns", "links")),
     ),
 }
 """The columns of each list: paths into its JSON, so that the header stays when a page is empty."""
