@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.answers.rows import load_deployments, load_pending
+from bot.answers.uploads import UploadShown, load_uploads
 from bot.dora.instants import Instant
 from bot.facts.names import Shown
 from bot.facts.repositories import ACTIVE, GONE
@@ -16,8 +17,8 @@ from bot.store import Reader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryShown:
-    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), or never synced; of one
-    that is not fetched any more archived, deleted, or removed (from the App's installation).
+    """A repository. `state`: synced, waiting (a fetch is due), failing (`error`, next try at `retry_at`), uploaded (all that is known
+    of it, see `upload`), or never synced; of one that is not fetched any more archived, deleted, or removed (from the App's installation).
 
     `access`: clone, api, none (`None` before the first sync), `access_reason` why not better; `partial`: what is not exact, and why.
     """
@@ -34,6 +35,7 @@ class RepositoryShown:
     access: str | None
     access_reason: str | None
     partial: tuple[str, ...]
+    upload: UploadShown | None
     commits: int
     pull_requests: int
     deployments: int
@@ -105,6 +107,7 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
     pull_requests = dict(reader.fetch("answer_pull_request_counts", _counted))
     fetches = reader.fetch("answer_fetches", _fetch)
     accesses = dict(reader.fetch("repository_accesses", _access))
+    uploads = load_uploads(reader)
     shown = []
     for repository in reader.fetch("answer_repositories", _repository):
         if wanted not in (None, repository.name) or (only_used and repository.name not in used):
@@ -118,7 +121,7 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
                 repository=repository.name,
                 forge=repository.forge,
                 default_branch=repository.default_branch or None,
-                state=_state(repository, own, states.get(repository.id, ACTIVE)),
+                state=_state(repository, own, states.get(repository.id, ACTIVE), is_uploaded=repository.id in uploads),
                 synced_at=repository.synced_at,
                 wanted_refs=len(own),
                 error=failing.error if failing else None,
@@ -127,6 +130,7 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
                 access=access.way if access else None,
                 access_reason=access.reason or None if access else None,
                 partial=access.partial if access else (),
+                upload=uploads.get(repository.id),
                 commits=commits.get(repository.id, 0),
                 pull_requests=pull_requests.get(repository.id, 0),
                 deployments=count,
@@ -136,14 +140,16 @@ def load_repositories(reader: Reader, filters: Filters) -> list[RepositoryShown]
     return sorted(shown, key=_key)
 
 
-def _state(repository: _Repository, fetches: Sequence[_Fetch], told: str) -> str:
+def _state(repository: _Repository, fetches: Sequence[_Fetch], told: str, *, is_uploaded: bool) -> str:
     if told in GONE or (told != ACTIVE and not fetches):
         return told
     if any(one.error for one in fetches):
         return "failing"
     if fetches:
         return "waiting"
-    return "never" if repository.synced_at is None else "synced"
+    if repository.synced_at is None:
+        return "uploaded" if is_uploaded else "never"
+    return "synced"
 
 
 def _key(repository: RepositoryShown) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from bot.answers.failures import FailureShown
 from bot.answers.pull_requests import PullRequestShown
 from bot.answers.repositories import RepositoryShown
 from bot.answers.services import ServiceShown
+from bot.answers.uploads import UploadShown
 from bot.dora.lead_time import STAGES
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -37,7 +38,10 @@ COLUMNS: Mapping[type, tuple[str, ...]] = {
         *(field.name for field in fields(PullRequestShown) if field.name != "flag"),
         *(f"flag.{name}" for name in ("rule", "field", "value", "target", "target_sha")),
     ),
-    RepositoryShown: tuple(field.name for field in fields(RepositoryShown)),
+    RepositoryShown: (
+        *(field.name for field in fields(RepositoryShown) if field.name != "upload"),
+        *(f"upload.{field.name}" for field in fields(UploadShown)),
+    ),
     ServiceShown: (
         *(field.name for field in fields(ServiceShown) if field.name != "definition"),
         *(f"definition.{name}" for name in ("schema_version", "origin", "location", "overrules", "source_patterns", "links")),

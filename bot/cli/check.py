@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 import click
 
+from bot.answers.questions import Filters
+from bot.answers.repositories import load_repositories
 from bot.answers.setup import load_setup
+from bot.answers.uploads import is_trouble
 from bot.cli.context import read, settings
 from bot.credentials import Credentials
 from bot.engine.operations import owner_lock
@@ -82,6 +85,7 @@ def _findings(configured: Settings) -> Iterator[Finding]:
     yield _receiving("github", on=bool(Credentials(configured).github_secrets()), way="`rollforward setup github`")
     yield _receiving("gitlab", on=configured.gitlab_on, way="set GITLAB_WEBHOOK_SECRET")
     yield from _forge_findings(configured)
+    yield from _upload_findings(configured)
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
     errors = sum(problem.severity == "error" for problem in problems)
     yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
@@ -130,6 +134,21 @@ def _forge_findings(configured: Settings) -> Iterator[Finding]:
         )
     for trouble in shown.troubles:
         yield Finding(None, f"{trouble.forge} {trouble.repository or trouble.key}: {trouble.error}")
+
+
+def _upload_findings(configured: Settings) -> Iterator[Finding]:
+    """Repositories whose history CI uploads: the client's exit status hides what went wrong."""
+    if configured.sqlite_path is not None and not configured.sqlite_path.exists():
+        return
+    try:
+        repositories = read(lambda reader: load_repositories(reader, Filters()))
+    except StoreError:
+        # Said already.
+        return
+    for one in repositories:
+        if one.upload is not None and is_trouble(one.upload, time.time_ns()):
+            sha, reason = one.upload.commit_sha.hex()[:10], one.upload.reason or "it is not taken in: is a worker running?"
+            yield Finding(False, f"{one.repository}: the last upload ({sha}) is {one.upload.state}: {reason}")
 
 
 def _store_findings(configured: Settings) -> Iterator[Finding]:

@@ -114,3 +114,23 @@ async def test_an_upload_is_a_history_like_a_clones(store: Store, tmp_path: Path
     assert uploaded[shas[4]][5] == [], "a merge has no paths of its own"
     assert uploaded[shas[0]][5] is not None and len(uploaded[shas[0]][5]) == 7, "a true root has all it holds"
     assert {row[6] for row in uploaded.values()} == {3}
+
+
+async def test_deployments_before_and_after_the_upload_give_equal_numbers(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        early = [await room.deploy(sha, at=START + 10_000 + n * 1_000, service="early") for n, sha in enumerate((shas[1], shas[4], shas[6]))]
+        await room.settle()
+        waiting = (await room.get(f"/api/v1/deployments/{early[2]}"))["not_computed"]
+        assert waiting == "commit_unknown"
+        await room.ci.upload(shas[-1])
+        await room.settle()
+        late = [await room.deploy(sha, at=START + 10_000 + n * 1_000, service="late") for n, sha in enumerate((shas[1], shas[4], shas[6]))]
+        await room.settle()
+        for one, other in zip(early, late, strict=True):
+            first, second = await room.changes(one), await room.changes(other)
+            assert first == second
+        assert {change["subject"] for change in await room.changes(late[1])} == {"b", "topic", "Merge branch 'topic'"}
+        numbers = [(await room.get(f"/api/v1/metrics?service={name}&from=2026-01-01"))["data"][0] for name in ("early", "late")]
+        assert numbers[0] | {"group": 0} == numbers[1] | {"group": 0}
+        assert numbers[0]["change_lead_time"]["commits"] == 4

@@ -3,9 +3,12 @@
 SELECT service, env, finished_at, received_at, receipt FROM deployment WHERE id = :id
 
 -- name: repository_lacks_commit
--- The repositories that a name ever meant, of those that do not have the commit yet.
+-- The repositories that a name ever meant, of those that do not have the commit yet; none that CI uploads because nobody can fetch it.
 SELECT DISTINCT n.repository_id FROM repository_name n WHERE n.name = :name AND NOT EXISTS (
     SELECT 1 FROM git_commit c WHERE c.repository_id = n.repository_id AND c.sha = :sha AND c.completeness > 0)
+AND NOT EXISTS (
+    SELECT 1 FROM upload_pack u JOIN repository r ON r.id = u.repository_id
+    WHERE u.repository_id = n.repository_id AND r.forge = 'git' AND r.synced_from IS NULL)
 ORDER BY n.repository_id
 
 -- name: upsert_fetch
