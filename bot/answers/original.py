@@ -8,18 +8,19 @@ Rules:
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from bot.answers.changes import load_kept
-from bot.answers.deployments import DeploymentShown, show_deployments
+from bot.answers.deployments import DeploymentShown, change_failure, show_deployments
 from bot.answers.encode import Json, rfc3339, seconds
-from bot.answers.rows import NEWEST, DeploymentRow
+from bot.answers.rows import NEWEST, DeploymentRow, Remedy, load_pending, load_remedies
 from bot.dora.ai_activity import address_of
 from bot.dora.instants import Instant
 from bot.dora.lead_time import STAGES
-from bot.dora.search import Everything, Fields, Query, with_tags
+from bot.dora.search import Fields, Query, with_tags
 from bot.facts.names import Shown
 from bot.sources.datadog_requests import ListRequest
 from bot.store import Reader, Value
@@ -27,30 +28,39 @@ from bot.store import Reader, Value
 DEFAULT_SORT = "-started_at"
 MOST_COMMITS = 1_000
 """In the answer for one deployment; its number is always exact."""
-_FIRST_CHUNK, _LARGEST_CHUNK = 32, 500
+_FIRST_CHUNK, _CHUNK = 64, 512
 _FEW_SERVICES = 20
 _Value = int | str
 
 
-class Found(NamedTuple):
-    """A deployment as read, and as shown."""
-
-    row: DeploymentRow
-    shown: DeploymentShown
-
-
-_SORTS: Final[Mapping[str, Callable[[Found], _Value]]] = {
-    "started_at": lambda one: one.row.started_at,
-    "finished_at": lambda one: one.row.finished_at,
-    "created_at": lambda one: one.row.received_at,
-    "duration": lambda one: one.row.finished_at - one.row.started_at,
-    "service": lambda one: one.row.service,
-    "env": lambda one: one.row.env,
-    "team": lambda one: (one.shown.team or "").casefold(),
-    "version": lambda one: one.row.version,
-    "source": lambda one: one.row.source,
+_SORTS: Final[Mapping[str, Callable[[DeploymentRow], _Value]]] = {
+    "started_at": lambda row: row.started_at,
+    "finished_at": lambda row: row.finished_at,
+    "created_at": lambda row: row.received_at,
+    "duration": lambda row: row.finished_at - row.started_at,
+    "service": lambda row: row.service,
+    "env": lambda row: row.env,
+    "team": lambda row: row.team.casefold(),
+    "version": lambda row: row.version,
+    "source": lambda row: row.source,
 }
 SORTS: Final = tuple(_SORTS)
+
+_FAILED = "change_failure"
+_FIELDS: Final[Mapping[str, Callable[[DeploymentRow], Iterable[str | None]]]] = {
+    "id": lambda row: (row.id,),
+    "service": lambda row: (row.service,),
+    "env": lambda row: (row.env,),
+    "team": lambda row: (row.team,),
+    "version": lambda row: (row.version,),
+    "repository": lambda row: (row.repository, row.repository_url),
+    "repository_id": lambda row: (row.repository, row.repository_url),
+    "commit_sha": lambda row: (row.commit_sha.hex() if row.commit_sha else None,),
+    "source": lambda row: (row.source,),
+    "type": lambda row: (row.type,),
+    "deployment_type": lambda row: (row.type,),
+}
+"""What a query may ask of a deployment beside whether it failed and its tags; an empty text is none."""
 
 
 def list_deployments(reader: Reader, request: ListRequest) -> list[Json]:
@@ -61,100 +71,97 @@ def list_deployments(reader: Reader, request: ListRequest) -> list[Json]:
     else:
         choose = heapq.nlargest if request.descending else heapq.nsmallest
         value = _SORTS[request.sort]
-        chosen = choose(request.limit, found, key=lambda one: (value(one), one.row.started_at, one.row.id))
+        chosen = choose(request.limit, found, key=lambda row: (value(row), row.started_at, row.id))
     return _resources(reader, chosen)
 
 
 def find_deployment(reader: Reader, row: DeploymentRow) -> Json:
     """One deployment as a resource, with its commits."""
-    (shown,) = show_deployments(reader, [row])
-    (resource,) = _resources(reader, [Found(row, shown)])
+    (resource,) = _resources(reader, [row])
     if isinstance(resource, dict) and isinstance(attributes := resource["attributes"], dict):
         attributes["commits"] = _commits(reader, row.id)
     return resource
 
 
-def search_fields(found: Found) -> Fields:
-    """What a query may ask of a deployment."""
-    row, shown = found
-    repositories = _texts(shown.repository, row.repository_url)
-    failed = () if shown.change_failure is None else (str(shown.change_failure).lower(),)
-    named: dict[str, tuple[str, ...]] = {
-        "id": (row.id,),
-        "service": (row.service,),
-        "env": _texts(row.env),
-        "team": _texts(shown.team),
-        "version": _texts(shown.version),
-        "repository": repositories,
-        "repository_id": repositories,
-        "commit_sha": _texts(shown.commit_sha.hex() if shown.commit_sha else None),
-        "source": (shown.source,),
-        "type": _texts(shown.type),
-        "deployment_type": _texts(shown.type),
-        "change_failure": failed,
-    }
-    return with_tags(named, shown.tags)
-
-
-def _texts(*values: str | None) -> tuple[str, ...]:
-    return tuple(value for value in values if value)
-
-
-def _matching(reader: Reader, request: ListRequest) -> Iterator[Found]:
+def _matching(reader: Reader, request: ListRequest) -> Iterator[DeploymentRow]:
     """The matching deployments, the latest begun first."""
     services = request.query.required("service")
     if services is None or len(services) > _FEW_SERVICES:
         return _of_service(reader, request, None)
     streams = [_of_service(reader, request, service) for service in sorted(services)]
-    return heapq.merge(*streams, key=lambda one: (one.row.started_at, one.row.id), reverse=True)
+    return heapq.merge(*streams, key=lambda row: (row.started_at, row.id), reverse=True)
 
 
-def _of_service(reader: Reader, request: ListRequest, service: str | None) -> Iterator[Found]:
-    """The same of one service or all, read in growing chunks: who asks for few has few read."""
-    names = Shown(reader)
-    window: dict[str, Value] = {
-        "from_at": request.from_at or 0,
-        "to_at": NEWEST[0] if request.to_at is None else request.to_at,
-    }
+def _of_service(reader: Reader, request: ListRequest, service: str | None) -> Iterator[DeploymentRow]:
+    """The same of one service or all."""
+    names, pending = Shown(reader), load_pending(reader)
+    chunks = _ids(reader, request) if service is None else _ids_of_service(reader, request, service)
+    for ids in chunks:
+        rows = [row for row in _load(reader, ids, names) if row.counted(pending)]
+        yield from _chosen(reader, request.query, rows)
+
+
+def _ids(reader: Reader, request: ListRequest) -> Iterator[list[str]]:
+    """The window's deployments, read in chunks, a small one first: who asks for few has few read."""
     after: tuple[Instant, str] = NEWEST
     chunk = _FIRST_CHUNK
     while True:
-        key: dict[str, Value] = {**window, "before_at": after[0], "before_id": after[1], "n": chunk}
-        if service is None:
-            keys = reader.fetch("original_deployments", _key, **key)
-        else:
-            keys = reader.fetch("original_deployments_of_service", _key, service=service, **key)
-        rows = _load(reader, [id for id, _ in keys], names)
-        for one in map(Found, rows, show_deployments(reader, rows)):
-            if _matches(request.query, one):
-                yield one
+        keys = reader.fetch(
+            "original_deployments", _key, before_at=after[0], before_id=after[1], n=chunk, **_window(request)
+        )
+        yield [id for id, _ in keys]
         if len(keys) < chunk:
             return
         after = (keys[-1][1], keys[-1][0])
-        chunk = min(2 * chunk, _LARGEST_CHUNK)
+        chunk = _CHUNK
 
 
-def _matches(query: Query, one: Found) -> bool:
-    return query.root == Everything() or query.matches(search_fields(one))
+def _ids_of_service(reader: Reader, request: ListRequest, service: str) -> Iterator[list[str]]:
+    ids = reader.fetch("original_deployments_of_service", str, service=service, **_window(request))
+    yield ids[:_FIRST_CHUNK]
+    for start in range(_FIRST_CHUNK, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
+
+
+def _window(request: ListRequest) -> dict[str, Value]:
+    return {"from_at": request.from_at or 0, "to_at": NEWEST[0] if request.to_at is None else request.to_at}
 
 
 def _load(reader: Reader, ids: list[str], names: Shown) -> list[DeploymentRow]:
     """Deployments in the order of their ids."""
     rows = {row.id: row for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, ids)}
-    return [rows[id].under(names) for id in ids if id in rows]
+    found = (rows[id] for id in ids if id in rows)
+    return [row.under(names) if row.repository in names.moved else row for row in found]
 
 
-def _resources(reader: Reader, found: list[Found]) -> list[Json]:
-    ids = [one.row.id for one in found]
+def _chosen(reader: Reader, query: Query, rows: list[DeploymentRow]) -> list[DeploymentRow]:
+    """Those that the query asks for; only what it speaks of is looked up."""
+    keys = query.keys
+    if not keys:
+        return [row for row in rows if query.matches({})]
+    remedies = load_remedies(reader, [row.id for row in rows]) if _FAILED in keys else {}
+    return [row for row in rows if query.matches(_fields(row, keys, remedies.get(row.id)))]
+
+
+def _fields(row: DeploymentRow, keys: frozenset[str], remedy: Remedy | None) -> Fields:
+    named = {key: [text for text in read(row) if text] for key, read in _FIELDS.items() if key in keys}
+    if _FAILED in keys:
+        failed = change_failure(row, remedy)
+        named[_FAILED] = [] if failed is None else [str(failed).lower()]
+    return named if keys <= named.keys() else with_tags(named, row.tags)
+
+
+def _resources(reader: Reader, rows: list[DeploymentRow]) -> list[Json]:
+    ids = [row.id for row in rows]
     averages = dict(reader.fetch_in("original_averages", _average, ids))
-    pull_requests: dict[str, int] = {}
-    for id in reader.fetch_in("original_pull_requests", _first, ids):
-        pull_requests[id] = pull_requests.get(id, 0) + 1
-    return [_resource(one, averages.get(one.row.id, ()), pull_requests.get(one.row.id, 0)) for one in found]
+    pull_requests = Counter(reader.fetch_in("original_pull_requests", _first, ids))
+    return [
+        _resource(row, shown, averages.get(row.id, ()), pull_requests[row.id])
+        for row, shown in zip(rows, show_deployments(reader, rows), strict=True)
+    ]
 
 
-def _resource(found: Found, averages: tuple[float | None, ...], pull_requests: int) -> Json:
-    row, shown = found
+def _resource(row: DeploymentRow, shown: DeploymentShown, averages: tuple[float | None, ...], pull_requests: int) -> Json:
     derived = shown.not_computed is None
     attributes: dict[str, Json] = {
         "service": shown.service,

@@ -7,7 +7,7 @@ Rules:
 - Nothing here backtracks: wildcards are matched by RE2, and length, depth and number of terms are bounded.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,6 +98,11 @@ class Query:
     def matches(self, fields: Fields) -> bool:
         """Whether something with these fields is asked for."""
         return self._test(fields)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The case-folded keys that the query speaks of."""
+        return frozenset(_keys(self.root))
 
     def required(self, key: str) -> frozenset[str] | None:
         """Case-folded values of which every match has one under the key; `None` when the query does not say."""
@@ -382,6 +387,19 @@ def _expression(key: str, piece: str | Wild) -> str:
 
 def _folded(key: str, value: str) -> str:
     return value if key in _VERBATIM else value.casefold()
+
+
+def _keys(node: Node) -> Iterator[str]:
+    match node:
+        case Term(key, _):
+            yield key
+        case Not(part):
+            yield from _keys(part)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from _keys(part)
+        case Everything():
+            pass
 
 
 def _required(node: Node, key: str) -> frozenset[str] | None:
