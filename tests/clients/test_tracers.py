@@ -126,7 +126,7 @@ def test_older_names_of_attributes(secure: Served) -> None:
 
 
 def test_a_wrong_key_is_refused(secure: Served) -> None:
-    with pytest.raises(AssertionError, match="401|Unauthorized|Failed to export"):
+    with pytest.raises(AssertionError, match=r"401|Unauthorized|Failed to export"):
         instrument(secure, "otel-all", "1.0", "traces", OTEL_EXPORTER_OTLP_HEADERS="dd-api-key=a-key-that-nobody-knows")
     assert secure.get("/api/v1/deployments?service=otel-all")["data"] == []
 

@@ -91,7 +91,7 @@ def list_and_delete() -> None:
 
 
 def refusals() -> None:
-    for wrong in ("apiVersion: v3\nkind: service\nmetadata: {}\n", "apiVersion: v3\nkind: nothing\nmetadata: {name: x}\n", "- : ["):
+    for wrong in ("apiVersion: v3\nkind: service\nmetadata: {}\n", "apiVersion: v3\nkind: service\nmetadata: {name: x, nme: y}\n", "- : ["):
         error = refused(lambda wrong=wrong: api.upsert_catalog_entity(wrong))
         assert error.status == 400 and error.body["errors"], (wrong, error)
 

@@ -28,7 +28,7 @@ def objects() -> None:
     assert made.attributes.schema.dd_service.lower() == "object-shop"
     for attempt in ("OBJECT-SHOP", "object-shop"):
         told = api.get_service_definition(attempt, schema_version=VERSION_2_2).data.attributes
-        assert isinstance(told.schema, ServiceDefinitionV2Dot2), type(told.schema)
+        assert isinstance(told.schema.get_oneof_instance(), ServiceDefinitionV2Dot2), type(told.schema)
         assert (told.schema.team, told.schema.languages, told.schema.tags) == ("backend", ["go"], ["a:b"])
         assert told.schema.extensions["datadoghq.com/dora-metrics"] == {"source_patterns": ["src/apps/shopist/**"]}
         assert told.meta.ingestion_source == "api" and told.meta.ingested_schema_version == "v2.2"

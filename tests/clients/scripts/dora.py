@@ -91,7 +91,7 @@ def create_and_get() -> None:
     made = deploy("Shopist", 10, env="prod", version="v1.12.07", team="backend", custom_tags=tags, git=git)
     assert deploy("shopist", 10, env="prod", version="v1.12.07", team="backend", custom_tags=tags, git=git) == made
     told = get(made).attributes
-    assert (told.service, told.env, told.version, told.team) == ("Shopist", "prod", "v1.12.07", "backend"), told
+    assert (told.service.lower(), told.env, told.version, told.team) == ("shopist", "prod", "v1.12.07", "backend"), told
     assert (told.started_at, told.finished_at) == (at("2026-11-01T10:00:00"), at("2026-11-01T10:10:00"))
     assert set(tags) <= set(told.custom_tags)
     assert (told.git.commit_sha, told.git.repository_id) == (SHA, "github.com/organization/example-repository")
