@@ -13,6 +13,7 @@ from bot.store import Store
 from tests.sources.test_failures import FULL, INVALID, SHA, STARTED, URL, document
 from tests.support.seed import Seed
 from tests.web.doors import API_KEY, NOW, Door, make_key, open_door, receipts
+from tests.web.test_api import check
 
 PATH = "/api/v2/dora/failure"
 KEY = {"DD-API-KEY": API_KEY, "Content-Type": "application/json"}
@@ -34,7 +35,12 @@ async def get(door: Door, path: str, *, status: int = 200, headers: dict[str, st
     """The JSON that a GET answers."""
     answer = await door.client.get(path, params=parameters, headers=headers)
     assert answer.status == status, await answer.text()
-    return await answer.json()
+    found = await answer.json()
+    if path == "/api/v1/failures" and status == 200:
+        check("FailureList", found)
+    elif status == 200:
+        check("OriginalFailure", found["data"])
+    return found
 
 
 async def listed(door: Door, *, status: int = 200, headers: dict[str, str] = READ, **attributes: object) -> Any:
@@ -43,6 +49,8 @@ async def listed(door: Door, *, status: int = 200, headers: dict[str, str] = REA
     answer = await door.client.post("/api/v2/dora/failures", json=body, headers=headers)
     assert answer.status == status, await answer.text()
     found = await answer.json()
+    for one in found.get("data", ()):
+        check("OriginalFailure", one)
     return [one["id"] for one in found["data"]] if status == 200 else found
 
 

@@ -1,5 +1,6 @@
 """The original's incidents at the HTTP door: declared, changed, asked for, searched, deleted; and the failure that each is."""
 
+import asyncio
 import json
 from io import BytesIO
 from typing import Any
@@ -10,6 +11,7 @@ from bot.sources.incidents import parse_incident_change
 from bot.store import Store
 from tests.sources.test_incidents import INVALID, document, new
 from tests.web.doors import API_KEY, NOW, Door, make_key, open_door, receipts
+from tests.web.test_api import check
 
 PATH = "/api/v2/incidents"
 KEY = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": API_KEY, "Content-Type": "application/json"}
@@ -22,7 +24,9 @@ async def declare(door: Door, *, headers: dict[str, str] = KEY, **attributes: ob
     answer = await door.client.post(PATH, data=new(**attributes), headers=headers)
     assert answer.status == 201, await answer.text()
     assert answer.content_type == "application/vnd.api+json"
-    return dict((await answer.json())["data"])
+    data = dict((await answer.json())["data"])
+    check("Incident", data)
+    return data
 
 
 async def patch(door: Door, id: str, *, after: int = MINUTE, status: int = 200, headers: dict[str, str] = KEY, **attributes: object) -> Any:
@@ -37,7 +41,10 @@ async def get(door: Door, path: str, *, status: int = 200, headers: dict[str, st
     """The JSON that a GET answers."""
     answer = await door.client.get(path, params=parameters, headers=headers)
     assert answer.status == status, await answer.text()
-    return await answer.json()
+    found = await answer.json()
+    if path == f"{PATH}/search" and status == 200:
+        check("IncidentSearchResults", found)
+    return found
 
 
 def state(word: str, **more: object) -> dict[str, object]:
@@ -158,6 +165,17 @@ async def test_requests_that_commit_out_of_order(store: Store) -> None:
         assert (shown["title"], shown["state"], shown["modified"]) == ("Newest", "resolved", "2026-09-21T14:14:20Z")
         (failure,) = await failures(door)
         assert (failure["name"], failure["time_to_restore"]) == ("Newest", 30)
+
+
+async def test_changes_at_the_same_time_lose_nothing(store: Store) -> None:
+    async with open_door(store) as door:
+        id = (await declare(door, fields={}))["id"]
+        door.now[0] += MINUTE
+        said = [{name: field} for name, field in FIELDS.items()] + [state("stable")]
+        await asyncio.gather(*(patch(door, id, after=0, fields=fields) for fields in said))
+        (failure,) = await failures(door)
+        assert (failure["services"], failure["team"], failure["env"]) == (["cart", "Shopist"], "Core", "Prod")
+        assert (failure["severity"], failure["state"], failure["time_to_restore"]) == ("SEV-2", "stable", 60)
 
 
 async def test_tests_do_not_count(store: Store) -> None:
