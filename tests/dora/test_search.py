@@ -7,19 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.dora.search import (
-    And,
-    Everything,
-    Fields,
-    Node,
-    Not,
-    Or,
-    QueryError,
-    Term,
-    Wild,
-    parse_query,
-    with_tags,
-)
+from bot.dora.search import Fields, QueryError, parse_query, with_tags
+from bot.dora.search_syntax import And, Everything, Node, Not, Or, Term, Wild
 
 SHOP: Fields = with_tags(
     {"service": ["Shopist"], "team": ["backend"], "version": ["V1.2.0"], "repository": ["github.com/acme/shop"]},
