@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bot.answers.health import HookHealth, Trouble, correspondence_in_trouble, hook_health
+from bot.answers.sources import SourceShown, list_sources
 from bot.dora.instants import DAY, Instant
 from bot.facts.switches import reports_enabled
 from bot.forges.github.features import FeatureState, feature_states
@@ -51,6 +52,7 @@ class SetupShown:
     installations: tuple[InstallationShown, ...]
     github: ForgeShown
     gitlab: ForgeShown
+    sources: tuple[SourceShown, ...]
     troubles: tuple[Trouble, ...]
     """Questions and messages that failed when they were last tried."""
 
@@ -72,6 +74,7 @@ def load_setup(reader: Reader, *, now: Instant) -> SetupShown:
         installations=tuple(_installation(row, repositories) for row in rows if row.state != "deleted"),
         github=_forge(reader, "github", hooks, now=now),
         gitlab=_forge(reader, "gitlab", hooks, now=now),
+        sources=list_sources(reader),
         troubles=tuple(correspondence_in_trouble(reader)),
     )
 

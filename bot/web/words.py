@@ -193,3 +193,23 @@ def sha(value: bytes | None) -> str:
 
 def _local(at: Instant, tz: tzinfo) -> datetime:
     return datetime.fromtimestamp(at // SECOND, UTC).astimezone(tz)
+
+
+SOURCE_NAMES: Mapping[str, Mapping[str, str]] = {
+    "deployments": {
+        "api": "API and datadog-ci",
+        "github": "Deployments on GitHub",
+        "gitlab": "Deployments on GitLab",
+        "webhook": "DevLake webhooks",
+        "tags": "Tags and releases",
+        "apm": "Telemetry",
+    },
+    "failures": {
+        "api": "API",
+        "pagerduty": "PagerDuty",
+        "incidents": "Incidents",
+        "github": "GitHub issues",
+        "gitlab": "GitLab incidents",
+    },
+}
+"""What people call the sources of each kind of event."""

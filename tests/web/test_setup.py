@@ -21,8 +21,10 @@ import bot.credentials
 from bot.cli.main import main
 from bot.credentials import Credentials
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
+from bot.dora.sources import SOURCES
 from bot.facts.errands import PULL_REQUESTS, due_errands, postpone_errand, want_errand
 from bot.facts.hooks import record_hooks
+from bot.facts.sources import select_source
 from bot.facts.switches import reports_enabled, set_reports
 from bot.forges.client import HookSeen
 from bot.forges.github.app import manifest, registration_url, web_url
@@ -31,8 +33,10 @@ from bot.settings import load_settings
 from bot.standins.faults import Fault, Status
 from bot.standins.github import GitHub
 from bot.store import Store, Writer
+from bot.web import words
 from bot.web.routes import make_app, make_runner
 from bot.web.tickets import LIFE, TICKET, TicketError, read_ticket, write_ticket
+from tests.support.seed import Seed
 from tests.web.doors import NOW, github_headers, make_key, receipts
 
 ADMIN_KEY = "bootstrap-key-of-the-tests"
@@ -215,6 +219,21 @@ async def test_what_a_forge_refused_is_shown(store: Store, tmp_path: Path, unuse
 
 
 # Who may --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_source_that_is_off_says_how_to_turn_it_on(store: Store, tmp_path: Path, unused_tcp_port: int) -> None:
+    seed = Seed()
+    for n, source in enumerate(("api", "apm", "apm")):
+        seed.deployment(f"d{n}", "shop", NOW, source=source)
+    seed.write(store)
+    assert set(words.SOURCE_NAMES["deployments"]) == set(SOURCES["deployments"])
+    assert set(words.SOURCE_NAMES["failures"]) == set(SOURCES["failures"])
+    async with open_house(store, tmp_path, unused_tcp_port) as house:
+        _, page = await house.page("/setup")
+        assert "rollforward sources enable apm" in page and "since" not in page.partition('id="sources"')[2]
+        store.write(lambda writer: select_source(writer, "deployments", "apm", on=True, at=NOW + 1))
+        page = (await house.page("/setup"))[1].partition('id="sources"')[2]
+        assert "rollforward sources enable" not in page and "since" in page
 
 
 async def test_beyond_this_machine_a_key_or_a_ticket_is_needed(
