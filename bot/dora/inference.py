@@ -8,7 +8,7 @@ Rules:
 - Ids hold when a repository is renamed: they are made of the forge's numbers, and for tags of the repository's first name.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from hashlib import blake2b
@@ -83,7 +83,7 @@ class CommitDeployed:
     key: str
     service: str
     env: str
-    version: str
+    ref: str
     repository: RepositoryId
     repository_url: str
     commit_sha: Sha
@@ -126,12 +126,15 @@ def infer_deployments(
     return list(found.values())
 
 
-def infer_webhook_deployments(told: CommitDeployed, *, services: Services) -> list[NewDeployment]:
+def infer_webhook_deployments(
+    told: CommitDeployed, *, services: Services, tags: Collection[str]
+) -> list[NewDeployment]:
     """The deployments that follow: of the service that was named, else of each whose definition names the repository."""
+    tag = told.ref.removeprefix("refs/tags/")
     belonging = {told.service.casefold(): told.service} if told.service else services
     return [
         NewDeployment(
-            id=_id("webhook", told.key, service), service=shown, env=told.env, version=told.version,
+            id=_id("webhook", told.key, service), service=shown, env=told.env, version=tag if tag in tags else "",
             repository_url=told.repository_url, repository=told.repository, commit_sha=told.commit_sha,
             started_at=told.started_at, finished_at=told.finished_at, team="", tags=(), source=WEBHOOK,
         )

@@ -10,12 +10,12 @@ def allocate_receipt(writer: Writer) -> int:
     return writer.allocate("inbox", 1)
 
 
-def record_receipt(writer: Writer, number: int, receipt: Receipt) -> None:
-    """Record a receipt that is done the moment it commits; in the same transaction as its fact, after it."""
+def record_receipt(writer: Writer, number: int, receipt: Receipt, *, ignored: str = "") -> None:
+    """Record a receipt that is done the moment it commits, or `ignored` for a reason; in the transaction of its fact, after it."""
     writer.write_many(
         "inbox",
         [(
             number, receipt.source, receipt.key, receipt.event, receipt.received_at,
-            json.dumps(dict(receipt.headers), sort_keys=True), receipt.body, "", "done", "", 1, receipt.received_at,
+            json.dumps(dict(receipt.headers), sort_keys=True), receipt.body, "", "ignored" if ignored else "done", ignored, 1, receipt.received_at,
         )],
     )  # fmt: skip

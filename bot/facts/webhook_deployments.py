@@ -23,7 +23,7 @@ def record_commit_deployed(writer: Writer, told: CommitDeployed, *, received_at:
     if known and known[0] > (received_at, receipt):
         return
     row: Row = (
-        told.key, told.service, told.env, told.version, told.repository, told.repository_url, told.commit_sha, told.started_at,
+        told.key, told.service, told.env, told.ref, told.repository, told.repository_url, told.commit_sha, told.started_at,
         told.finished_at, received_at, receipt,
     )
     writer.write_many("webhook_deployment", [row], on_conflict="newer")
@@ -36,10 +36,10 @@ def load_commits_deployed(reader: Reader, repository: str) -> list[CommitDeploye
 
 
 def _told(
-    key: str, service: str, env: str, version: str, repository: str, repository_url: str, commit_sha: bytes,
+    key: str, service: str, env: str, ref: str, repository: str, repository_url: str, commit_sha: bytes,
     started_at: Instant, finished_at: Instant,
 ) -> CommitDeployed:  # fmt: skip
     return CommitDeployed(
-        key=key, service=service, env=env, version=version, repository=repository, repository_url=repository_url,
+        key=key, service=service, env=env, ref=ref, repository=repository, repository_url=repository_url,
         commit_sha=bytes(commit_sha), started_at=started_at, finished_at=finished_at,
     )

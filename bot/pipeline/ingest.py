@@ -22,7 +22,7 @@ from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
-from bot.facts.inferences import FORGE, mark_inferences
+from bot.facts.inferences import inferences_of, mark_inferences
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
@@ -251,10 +251,11 @@ class _Ingest:
     def _write_refs(self, writer: Writer, *, tips: Sequence[git.RefTip], come: Collection[str]) -> None:
         # In this transaction: once a ref is in the store nobody asks again whether it moved a path.
         marked = self._with_moved_paths(writer, come)
+        tagged = any(tip.name.startswith("refs/tags/") for tip in tips)
+        inferences = inferences_of(writer, [self.id]) if tagged else []
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
         marked.mark(writer, self.id)
-        if any(tip.name.startswith("refs/tags/") for tip in tips):
-            mark_inferences(writer, [(FORGE, self.id)])
+        mark_inferences(writer, inferences)
 
     def _define(self) -> None:
         """The repository's own definitions, before the end: a wish that is fulfilled has brought them too."""

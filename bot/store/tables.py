@@ -229,7 +229,7 @@ _TABLES = (
     ),
     _table(
         "webhook_deployment",
-        "key service env version repository repository_url commit_sha started_at finished_at received_at receipt",
+        "key service env ref repository repository_url commit_sha started_at finished_at received_at receipt",
         key="key",
         order="received_at receipt",
     ),

@@ -5,7 +5,9 @@
 | open | nothing (`/healthz`, `/readyz`) |
 | sender | nothing here: the handler checks the sender's own signature |
 | write | `DD-API-KEY` with the scope |
+| told | the same, or `Authorization: Bearer KEY` |
 | key | any key, whatever its scopes: `DD-API-KEY`, or `api_key` in the query, as the original's metrics clients send it |
+| telemetry | a key with the scope, if one is sent: `DD-API-KEY` or `Authorization: Bearer KEY`; without one HOST must be loopback, or `TELEMETRY_OPEN=1` |
 | read | `Authorization: Bearer KEY`, or `DD-API-KEY` + `DD-APPLICATION-KEY` with `read`; nothing with `DASHBOARD=public`, asked under a loopback name or BASE_URL's |
 | private | the same as read, but always a key |
 """
@@ -35,7 +37,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Access:
     """What a route asks of its caller."""
 
-    kind: Literal["open", "sender", "key", "write", "read", "private"]
+    kind: Literal["open", "sender", "key", "write", "told", "telemetry", "read", "private"]
     scope: str = ""
 
 
@@ -44,11 +46,17 @@ SENDER = Access("sender")
 KEY = Access("key")
 READ = Access("read", keys.READ)
 PRIVATE = Access("private", keys.READ)
+TELEMETRY = Access("telemetry", keys.DEPLOYMENTS_WRITE)
 
 
 def write(scope: str) -> Access:
     """Access to a route that changes something."""
     return Access("write", scope)
+
+
+def told(scope: str) -> Access:
+    """Access to a route by which other tools' clients change something."""
+    return Access("told", scope)
 
 
 class Row(NamedTuple):
@@ -103,6 +111,13 @@ async def authorize(request: web.Request, access: Access) -> Principal:
             if given is None:
                 raise _unauthorized("no_key", "Send an API key in the header DD-API-KEY.")
             return _with_scope(await _principal(request, given), access.scope)
+        case "told":
+            given = _header(request, "DD-API-KEY") or _bearer(request)
+            if given is None:
+                raise _unauthorized("no_key", "Send an API key: Authorization: Bearer KEY, or DD-API-KEY.")
+            return _with_scope(await _principal(request, given), access.scope)
+        case "telemetry":
+            return await _teller(request, access)
         case _:
             return await _reader(request, access)
 
@@ -126,6 +141,16 @@ async def _reader(request: web.Request, access: Access) -> Principal:
         raise _unauthorized("no_key", "Send a key with the scope read: Authorization: Bearer KEY.")
     if not _known_host(request, settings):
         raise _unauthorized("unknown_host", "Without a key this server answers under a loopback name or BASE_URL's only.")
+    return NOBODY
+
+
+async def _teller(request: web.Request, access: Access) -> Principal:
+    given = _header(request, "DD-API-KEY") or _bearer(request)
+    if given is not None:
+        return _with_scope(await _principal(request, given), access.scope)
+    settings = request.app[SETTINGS]
+    if not (settings.is_loopback or settings.telemetry_open):
+        raise _unauthorized("no_key", "Send an API key in the header DD-API-KEY, or set TELEMETRY_OPEN=1 on the server.")
     return NOBODY
 
 

@@ -37,8 +37,13 @@ async def parsed_body(request: web.Request, parse: Callable[[bytes], T], *, limi
             raise HttpError(400, error.slug, error.detail, pointer=error.pointer) from None
 
 
-async def record(request: web.Request, work: Record[T], *, event: str, body: bytes, source: str = "api") -> T:
-    """Record receipt, fact and marks in one transaction, before the answer; `body` is what the receipt keeps (no credentials)."""
+async def record(
+    request: web.Request, work: Record[T], *, event: str, body: bytes, source: str = "api", ignored: str = ""
+) -> T:
+    """Record receipt, fact and marks in one transaction, before the answer; `body` is what the receipt keeps (no credentials).
+
+    `ignored` is why there is no fact.
+    """
     app = request.app
     receipt = Receipt(
         source=source,
@@ -52,7 +57,7 @@ async def record(request: web.Request, work: Record[T], *, event: str, body: byt
     def transaction(writer: Writer) -> T:
         number = allocate_receipt(writer)
         result = work(writer, receipt.received_at, number)
-        record_receipt(writer, number, receipt)
+        record_receipt(writer, number, receipt, ignored=ignored)
         return result
 
     outcomes = app[METRICS].deliveries

@@ -1,5 +1,6 @@
 """The one table of routes, and the application around it."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from bot.web import (
     catalog_api,
     catalog_entities,
     datadog_api,
+    devlake,
     health,
     incidents,
     original_deployments,
@@ -19,6 +21,7 @@ from bot.web import (
     original_failures,
     pages,
     setup,
+    telemetry,
     uploads,
     user_activity,
     webhooks,
@@ -28,6 +31,7 @@ from bot.web.bodies import BUDGETS, make_budgets
 from bot.web.context import CLOCK, CREDENTIALS, ENGINE_ALIVE, SETTINGS, STORE, WAKE
 from bot.web.metrics import METRICS, Metrics
 from bot.web.middlewares import answer_errors, careful_headers, identify
+from bot.web.sightings import RECORDER, Recorder
 
 SHUTDOWN_TIMEOUT = 8.0
 """Seconds; aiohttp cuts what is still running after twice that."""
@@ -37,6 +41,7 @@ def rows() -> tuple[Row, ...]:
     """Every route: method, path, handler, access."""
     return (
         *webhooks.ROWS,
+        *devlake.ROWS,
         *datadog_api.ROWS,
         *original_deployments.ROWS,
         *user_activity.ROWS,
@@ -45,6 +50,7 @@ def rows() -> tuple[Row, ...]:
         *original_failures.ROWS,
         *incidents.ROWS,
         *original_extras.ROWS,
+        *telemetry.ROWS,
         *uploads.ROWS,
         *health.ROWS,
         *api.ROWS,
@@ -71,6 +77,8 @@ def make_app(
     app[ENGINE_ALIVE] = engine_alive
     app[METRICS] = Metrics()
     app[BUDGETS] = make_budgets()
+    app[RECORDER] = Recorder(store, clock=clock, wake=wake)
+    app[telemetry.DECODING] = asyncio.Semaphore(1)
     app.on_response_prepare.append(careful_headers)
     for row in rows():
         # Below the root of BASE_URL too: what stands before us may leave it on, or take it off.

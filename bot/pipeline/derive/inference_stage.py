@@ -3,7 +3,7 @@
 Rules:
 - An inferred row is derived: its `received_at` is its `finished_at`, so nothing of it depends on when or how often it was inferred.
 - Rows that do not follow any more, or were deleted by API, stay with `gone` = 1.
-- A reported row (api, webhook) of the same id stays what it is. Rows of tags from before there were rules are taken over.
+- A reported row of the same id stays what it is. Rows of tags from before there were rules are taken over.
 - The series of what differs are marked in the transaction that writes it: a process may die between two slices.
 - Whoever deletes an inferred row marks its key (`inferred_from`) too: a derivation that is under way has not seen the deletion.
 """

@@ -1,27 +1,43 @@
 """What follows from deployments told by webhook: reads whose they are for `bot.dora.inference`."""
 
+from typing import NamedTuple
+
 from bot.dora.events import NewDeployment
 from bot.dora.inference import infer_webhook_deployments
 from bot.dora.paths import linked_repositories
 from bot.facts.catalog import load_definitions
 from bot.facts.names import load_web_roots, meanings_at
+from bot.facts.registry import RepositoryRow
 from bot.facts.webhook_deployments import load_commits_deployed
 from bot.pipeline.derive.inferred_forge import defined_services
 from bot.store import Reader
 
 
+class _Seen(NamedTuple):
+    """What is known of the repository that a name meant: who claims it, and its tags."""
+
+    services: dict[str, str]
+    tags: frozenset[str]
+
+
 def infer_webhook(reader: Reader, repository: str) -> list[NewDeployment]:
     """The deployments that follow from what was told of a repository under a name, which meant one then."""
     told = load_commits_deployed(reader, repository)
-    unnamed = {(repository, one.finished_at) for one in told if not one.service}
-    meant = meanings_at(reader, unnamed)
-    services = {row.id: defined_services(reader, row) for row in meant.values()}
-    unknown = _linked(reader, repository) if unnamed - meant.keys() else {}
+    instants = {(repository, one.finished_at) for one in told}
+    meant = meanings_at(reader, instants)
+    seen = {row.id: _Seen(defined_services(reader, row), _tags(reader, row)) for row in meant.values()}
+    unknown = _Seen(_linked(reader, repository) if len(meant) < len(instants) else {}, frozenset())
     found: list[NewDeployment] = []
     for one in told:
         row = meant.get((repository, one.finished_at))
-        found += infer_webhook_deployments(one, services=unknown if row is None else services[row.id])
+        services, tags = unknown if row is None else seen[row.id]
+        found += infer_webhook_deployments(one, services=services, tags=tags)
     return found
+
+
+def _tags(reader: Reader, row: RepositoryRow) -> frozenset[str]:
+    names = reader.fetch("tags_of_repository", lambda name, *_: str(name), repository_id=row.id)
+    return frozenset(name.removeprefix("refs/tags/") for name in names)
 
 
 def _linked(reader: Reader, repository: str) -> dict[str, str]:

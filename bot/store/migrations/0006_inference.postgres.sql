@@ -17,7 +17,7 @@ CREATE TABLE webhook_deployment (   -- a commit that somebody told was deployed;
     key TEXT COLLATE "C" PRIMARY KEY,
     service TEXT COLLATE "C" NOT NULL,          -- as written; '' = all whose definition names the repository
     env TEXT COLLATE "C" NOT NULL,              -- as written
-    version TEXT COLLATE "C" NOT NULL,
+    ref TEXT COLLATE "C" NOT NULL,            -- '' = nobody says
     repository TEXT COLLATE "C" NOT NULL,       -- RepositoryId, as it was called then
     repository_url TEXT COLLATE "C" NOT NULL,
     commit_sha BYTEA NOT NULL,

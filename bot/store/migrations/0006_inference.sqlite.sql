@@ -17,7 +17,7 @@ CREATE TABLE webhook_deployment (   -- a commit that somebody told was deployed;
     key TEXT PRIMARY KEY,
     service TEXT NOT NULL,          -- as written; '' = all whose definition names the repository
     env TEXT NOT NULL,              -- as written
-    version TEXT NOT NULL,
+    ref TEXT NOT NULL,               -- '' = nobody says
     repository TEXT NOT NULL,       -- RepositoryId, as it was called then
     repository_url TEXT NOT NULL,
     commit_sha BLOB NOT NULL,

@@ -60,7 +60,7 @@ SELECT received_at, receipt FROM webhook_deployment WHERE key = :key
 
 -- name: webhook_deployments_of
 -- The commits of a repository, called so, that somebody told were deployed.
-SELECT key, service, env, version, repository, repository_url, commit_sha, started_at, finished_at FROM webhook_deployment
+SELECT key, service, env, ref, repository, repository_url, commit_sha, started_at, finished_at FROM webhook_deployment
 WHERE repository = :repository ORDER BY key
 
 -- name: webhook_repositories
@@ -73,5 +73,5 @@ SELECT DISTINCT repository FROM webhook_deployment WHERE repository IN (:keys) O
 
 -- name: fingerprint_webhook_deployments
 -- Every commit that somebody told was deployed.
-SELECT key, service, env, version, repository, repository_url, commit_sha, started_at, finished_at, received_at
+SELECT key, service, env, ref, repository, repository_url, commit_sha, started_at, finished_at, received_at
 FROM webhook_deployment ORDER BY key
