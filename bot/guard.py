@@ -1,4 +1,4 @@
-"""The gate for hostile input: JSON, YAML and compressed bodies are parsed here and nowhere else, and secrets compared here alone.
+"""The gate for hostile input: JSON, MessagePack, YAML and compressed bodies are parsed here and nowhere else, and secrets compared here alone.
 
 Whatever comes in, the answer is a value or a GuardError, in time linear in the (bounded) input; no input ends the process.
 """
@@ -67,6 +67,20 @@ def decode_json(body: bytes, *, max_bytes: int = MAX_JSON, max_depth: int = MAX_
 def decode_json_as(type: type[T], body: bytes, *, max_bytes: int = MAX_JSON) -> T:
     """A JSON document as `type` (strict, unknown fields skipped); text in it is scrubbed. Raises GuardError."""
     return _decode(type, body, max_bytes)
+
+
+def decode_msgpack_as(type: type[T], body: bytes, *, max_bytes: int = MAX_JSON) -> T:
+    """A MessagePack document as `type` (strict, what it does not name is skipped); text is not scrubbed. Raises GuardError."""
+    if len(body) > max_bytes:
+        raise GuardError("too_large", f"the body has {len(body)} bytes, at most {max_bytes} are accepted")
+    try:
+        return msgspec.msgpack.decode(body, type=type)
+    except msgspec.ValidationError as error:
+        raise GuardError("wrong_value", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GuardError("invalid_msgpack", str(error)) from error
+    except RecursionError as error:
+        raise GuardError("too_deep", "the message is nested too deeply") from error
 
 
 def _decode(type: type[T], body: bytes, max_bytes: int) -> T:

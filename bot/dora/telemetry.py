@@ -13,6 +13,7 @@ Minutes are the bits of one integer, so that whole ranges of them are compared a
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from statistics import median_low
 from typing import NamedTuple
@@ -45,6 +46,19 @@ class Sighting:
     first_at: Instant
     minutes: frozenset[int]
     git: GitSeen | None = None
+
+
+def merge(one: Sighting, other: Sighting) -> Sighting:
+    """Two sightings of one version as one, in either order the same: the earliest gives the names."""
+    first = min(one, other, key=lambda seen: (seen.first_at, seen.service, seen.env))
+    return Sighting(
+        service=first.service,
+        env=first.env,
+        version=first.version,
+        first_at=first.first_at,
+        minutes=one.minutes | other.minutes,
+        git=min((seen.git for seen in (one, other) if seen.git is not None), default=None),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +99,10 @@ def appearances(seen: Iterable[VersionSeen], *, silence: int) -> list[Appearance
     found = []
     for newest, one in enumerate(versions):
         found.append(Appearance(one.version, one.first_at, returned=False))
-        for back in _returns(bits[: newest + 1], starts[newest], ends[newest], silence):
-            found.append(Appearance(versions[back.version].version, (origin + back.first) * MINUTE, returned=True))
+        found += [
+            Appearance(versions[back.version].version, (origin + back.first) * MINUTE, returned=True)
+            for back in _returns(bits[: newest + 1], starts[newest], ends[newest], silence)
+        ]
     return found
 
 
@@ -151,7 +167,7 @@ def _steady_at(seen: int, needed: int, rhythm: int, silence: int, least: int) ->
 def _usual_gap(bits: int, until: int) -> int:
     """The median of a version's last gaps up to a minute, the longest left out where there are several; 0 if there is none."""
     seen = list(_latest(bits, until))
-    gaps = sorted(later - earlier for later, earlier in zip(seen, seen[1:], strict=False))
+    gaps = sorted(later - earlier for later, earlier in pairwise(seen))
     if len(gaps) > 1:
         gaps.pop()
     return median_low(gaps) if gaps else 0

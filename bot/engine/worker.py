@@ -36,7 +36,9 @@ class Worker:
         claimed: Callable[[tuple[int, ...]], None] = lambda _: None,
     ) -> None:
         self.store, self.settings, self.clock, self.claimed = store, settings, clock, claimed
-        self.deriver = derive.Deriver(store, HistoryCache(), limits=derive.limits_of(settings), clock=clock)
+        self.deriver = derive.Deriver(
+            store, HistoryCache(), limits=derive.limits_of(settings), clock=clock, options=derive.options_of(settings)
+        )
         self.origin = intake.origin_of(settings)
         self.jobs: deque[tuple[Job, Done]] = deque()
         self.next_retention = clock()

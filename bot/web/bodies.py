@@ -21,6 +21,8 @@ MEMORY_FOR_SMALL = 16 * 1024 * 1024
 MEMORY_FOR_LARGE = 26 * 1024 * 1024
 """Bytes of bodies held at once; who does not fit waits a little for others to be done. Large bodies are rare, and
 have a budget of their own, so that they (or who pretends to send one) never keep out the usual deliveries."""
+MEMORY_FOR_TELEMETRY = 24 * 1024 * 1024
+"""The same for telemetry, which keeps nobody else out."""
 WAIT_FOR_MEMORY = 3.0
 
 
@@ -65,10 +67,11 @@ class ByteBudget:
 
 
 class Budgets(NamedTuple):
-    """One budget per size of body."""
+    """One budget per size of body, and one for telemetry of any size."""
 
     small: ByteBudget
     large: ByteBudget
+    telemetry: ByteBudget
 
 
 BUDGETS: web.AppKey[Budgets] = web.AppKey("budgets", Budgets)
@@ -76,16 +79,23 @@ BUDGETS: web.AppKey[Budgets] = web.AppKey("budgets", Budgets)
 
 def make_budgets() -> Budgets:
     """The budgets of one server."""
-    return Budgets(small=ByteBudget(MEMORY_FOR_SMALL), large=ByteBudget(MEMORY_FOR_LARGE))
+    return Budgets(
+        small=ByteBudget(MEMORY_FOR_SMALL),
+        large=ByteBudget(MEMORY_FOR_LARGE),
+        telemetry=ByteBudget(MEMORY_FOR_TELEMETRY),
+    )
 
 
 @asynccontextmanager
-async def held_body(request: web.Request, *, limit: int, too_large: int) -> AsyncIterator[bytes]:
+async def held_body(
+    request: web.Request, *, limit: int, too_large: int, budget: ByteBudget | None = None
+) -> AsyncIterator[bytes]:
     """The body as sent; its memory counts until the block ends. A longer one than `limit` is refused with `too_large`."""
     declared = limit if request.content_length is None else request.content_length
     if declared > limit:
         raise _too_large(too_large, limit)
-    budget = request.app[BUDGETS].small if declared <= SMALL else request.app[BUDGETS].large
+    if budget is None:
+        budget = request.app[BUDGETS].small if declared <= SMALL else request.app[BUDGETS].large
     try:
         await budget.take(declared)
     except TimeoutError:

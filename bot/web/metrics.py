@@ -41,6 +41,12 @@ class Metrics:
             ("source", "outcome"),
             registry=self.registry,
         )
+        self.sightings = Counter(
+            "rollforward_telemetry_sightings",
+            "Versions seen in bodies of telemetry, by outcome (known, stored, or why they were left out).",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.refusals = Counter(
             "rollforward_refusals", "Requests refused, by status and reason.", ("status", "reason"), registry=self.registry
         )

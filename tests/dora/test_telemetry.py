@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -212,7 +213,7 @@ def test_every_version_appears_once_and_returns_only_after_another(lines: list[l
     found = appearances(versions, silence=TEN)
     assert sorted(one.version for one in found if not one.returned) == sorted(one.version for one in versions)
     assert [one.at for one in found] == sorted(one.at for one in found)
-    assert all(earlier.version != later.version for earlier, later in zip(found, found[1:], strict=False))
+    assert all(earlier.version != later.version for earlier, later in pairwise(found))
     minutes = {one.version: one for one in versions}
     for one in found:
         version = minutes[one.version]

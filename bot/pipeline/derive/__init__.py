@@ -5,7 +5,7 @@ difference, in slices, each of them only while the mark is what was read; the ma
 costs a second derivation and never a wrong row.
 """
 
-from bot.pipeline.derive.deriver import Deriver, limits_of, rebuild
+from bot.pipeline.derive.deriver import Deriver, limits_of, options_of, rebuild
 from bot.pipeline.derive.sources import Sources
 
-__all__ = ["Deriver", "Sources", "limits_of", "rebuild"]
+__all__ = ["Deriver", "Sources", "limits_of", "options_of", "rebuild"]

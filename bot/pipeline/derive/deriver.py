@@ -23,7 +23,7 @@ from bot.facts.marks import (
 from bot.pipeline.derive.changes_stage import derive_series_changes
 from bot.pipeline.derive.classification_stage import derive_series_classification
 from bot.pipeline.derive.difference import Edit, apply, slices
-from bot.pipeline.derive.inference_stage import derive_inference, inference_keys, write_inferred
+from bot.pipeline.derive.inference_stage import Options, derive_inference, inference_keys, write_inferred
 from bot.pipeline.derive.pull_request_stage import Derived, derive_pull_request, record_derived
 from bot.pipeline.derive.sources import Sources
 from bot.pipeline.history import HistoryCache
@@ -58,13 +58,24 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(max_gap=days * DAY or None, max_commits=commits or None)
 
 
+def options_of(settings: Settings) -> Options:
+    """What the settings say of inference."""
+    return Options(telemetry_silence=settings.telemetry_silence_minutes)
+
+
 class Deriver:
     """Derives what is marked, one mark at a time."""
 
     def __init__(
-        self, store: Store, histories: HistoryCache, *, limits: Limits, clock: Callable[[], Instant]
+        self,
+        store: Store,
+        histories: HistoryCache,
+        *,
+        limits: Limits,
+        clock: Callable[[], Instant],
+        options: Options = Options(),  # noqa: B008 - a constant
     ) -> None:
-        self.store, self.limits, self.clock = store, limits, clock
+        self.store, self.limits, self.clock, self.options = store, limits, clock, options
         self.sources = Sources(histories)
 
     def derive_next(self) -> bool:
@@ -94,7 +105,8 @@ class Deriver:
             return Result(due, (), _nothing)
         mark = current[0]
         if mark.stage == INFERENCE:
-            return Result(mark, derive_inference(reader, mark.key), _nothing, partial(write_inferred, now=self.clock()))
+            inferred = derive_inference(reader, mark.key, self.options)
+            return Result(mark, inferred, _nothing, partial(write_inferred, now=self.clock()))
         if mark.stage == REPOSITORY:
             repository_id, number = json.loads(mark.key)
             derived = derive_pull_request(reader, self.sources, repository_id, number)

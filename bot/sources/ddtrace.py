@@ -1,0 +1,146 @@
+"""Datadog's tracers: who sends, and when, out of traces v0.4 and v0.5 and of the tracer's own telemetry; the rest is not decoded.
+
+Of each chunk of spans only the first is read: it is the local root, which alone carries the git tags. A span of another service
+(a database, say) has no version, and tells nothing.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Raw, Struct, field
+
+from bot.dora.instants import SECOND
+from bot.guard import GuardError, decode_json_as, decode_msgpack_as
+from bot.sources.fields import SourceError
+from bot.sources.sightings import Told, Words
+
+ENV, VERSION = "env", "version"
+COMMIT, REPOSITORY = "_dd.git.commit.sha", "_dd.git.repository_url"
+
+
+class DdtraceError(SourceError):
+    """The body is no such message."""
+
+    slug = "invalid_traces"
+
+
+class _Meta(Struct):
+    env: str | None = None
+    version: str | None = None
+    commit_sha: str | None = field(default=None, name=COMMIT)
+    repository_url: str | None = field(default=None, name=REPOSITORY)
+
+
+class _Span(Struct):
+    service: str | None = None
+    start: int = 0
+    duration: int = 0
+    meta: _Meta | None = None
+
+
+class _Chunk(Struct, array_like=True):
+    """Of a list of spans the first; those that follow are passed over."""
+
+    first: _Span | None = None
+
+
+class _Row(Struct, array_like=True):
+    """A span of v0.5: texts are places in the table of texts."""
+
+    service: int
+    name: Raw
+    resource: Raw
+    trace_id: Raw
+    span_id: Raw
+    parent_id: Raw
+    start: int
+    duration: int
+    error: Raw
+    meta: dict[int, int]
+
+
+class _RowChunk(Struct, array_like=True):
+    first: _Row | None = None
+
+
+class _Table(Struct, array_like=True):
+    texts: list[Raw]
+    chunks: list[_RowChunk]
+
+
+class _Application(Struct):
+    service_name: str | None = None
+    service_version: str | None = None
+    env: str | None = None
+
+
+class _Message(Struct):
+    application: _Application | None = None
+    tracer_time: int | float | None = None
+
+
+def parse_v04(body: bytes) -> list[Told]:
+    """Who sent traces of v0.4 (maps); raises DdtraceError."""
+    try:
+        chunks = decode_msgpack_as(list[_Chunk], body)
+    except GuardError as error:
+        raise DdtraceError(error.detail) from None
+    return [_told(chunk.first) for chunk in chunks if chunk.first is not None]
+
+
+def _told(span: _Span) -> Told:
+    meta = span.meta or _Meta()
+    words = Words(
+        span.service or "", meta.version or "", meta.env or "", meta.commit_sha or "", meta.repository_url or ""
+    )
+    return Told(words, _instants(span.start, span.duration))
+
+
+def parse_v05(body: bytes) -> list[Told]:
+    """Who sent traces of v0.5 (a table of texts, rows that point into it); raises DdtraceError."""
+    try:
+        table = decode_msgpack_as(_Table, body)
+        texts = _Texts(table.texts)
+        return [_told_by_row(chunk.first, texts) for chunk in table.chunks if chunk.first is not None]
+    except GuardError as error:
+        raise DdtraceError(error.detail) from None
+
+
+class _Texts:
+    """The table of texts; only those that are asked for are decoded."""
+
+    def __init__(self, raw: Sequence[Raw]) -> None:
+        self._raw = raw
+        self._known: dict[int, str] = {}
+
+    def __getitem__(self, at: int) -> str:
+        text = self._known.get(at)
+        if text is None:
+            if not 0 <= at < len(self._raw):
+                raise DdtraceError("a span points beyond the table of texts")
+            text = self._known[at] = decode_msgpack_as(str, bytes(self._raw[at]))
+        return text
+
+
+def _told_by_row(row: _Row, texts: _Texts) -> Told:
+    said = {texts[key]: value for key, value in row.meta.items()}
+    if VERSION not in said:
+        return Told(Words("", ""), ())
+    wanted = (texts[said[name]] if name in said else "" for name in (VERSION, ENV, COMMIT, REPOSITORY))
+    return Told(Words(texts[row.service], *wanted), _instants(row.start, row.duration))
+
+
+def parse_telemetry(body: bytes) -> list[Told]:
+    """Who sent a message of a tracer's own telemetry: every kind names the application; raises DdtraceError."""
+    try:
+        message = decode_json_as(_Message, body)
+    except GuardError as error:
+        raise DdtraceError(error.detail) from None
+    one = message.application
+    if one is None:
+        return []
+    words = Words(one.service_name or "", one.service_version or "", one.env or "")
+    return [Told(words, (int(message.tracer_time * SECOND),) if message.tracer_time else ())]
+
+
+def _instants(start: int, duration: int) -> tuple[int, int]:
+    return start, start + max(duration, 0)

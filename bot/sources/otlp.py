@@ -1,0 +1,229 @@
+"""OpenTelemetry over HTTP: who sends, and when, out of traces, metrics and logs; protobuf or JSON, the rest is not decoded.
+
+The three requests have one shape: field 1 repeats what a *resource* (1: attributes 1) sent, in *scopes* (2) of *items* (2). Only
+the resource is read, and of the first item of the first scope its instants. Field numbers: opentelemetry-proto, `trace.proto`,
+`metrics.proto`, `logs.proto`; conventions of names: https://opentelemetry.io/docs/specs/semconv/resource/.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct, field
+
+from bot.guard import GuardError, decode_json_as
+from bot.sources.fields import SourceError
+from bot.sources.protobuf import FIXED64, LENGTH, Field, Skimmer
+from bot.sources.sightings import Told, Words
+
+Signal = Literal["traces", "metrics", "logs"]
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "service": ("service.name",),
+    "version": ("service.version",),
+    "env": ("deployment.environment.name", "deployment.environment"),
+    "commit_sha": ("vcs.ref.head.revision", "git.commit.sha"),
+    "repository_url": ("vcs.repository.url.full", "git.repository_url"),
+}
+"""Attributes by what they tell, the preferred first."""
+_WANTED = frozenset(name.encode() for names in _NAMES.values() for name in names)
+_INSTANTS: Mapping[Signal, frozenset[int]] = {"traces": frozenset({7, 8}), "metrics": frozenset({3}), "logs": frozenset({1, 11})}
+"""Fields of a span (start, end), a data point (time) and a log record (time, observed)."""
+_DATA = frozenset({5, 7, 9, 10, 11})
+"""Fields of a metric that hold data points, in field 1 of each kind."""
+_CACHED = 2_048
+"""Bytes of a resource up to which it is remembered: a process sends the same with every body."""
+
+
+class OtlpError(SourceError):
+    """The body is no such request."""
+
+    slug = "invalid_otlp"
+
+
+# Protobuf -------------------------------------------------------------------------------------------------------------
+
+
+def parse_protobuf(body: bytes, signal: Signal) -> list[Told]:
+    """Who sent an Export…ServiceRequest; raises ProtobufError."""
+    skimmer = Skimmer(body)
+    return [
+        _told(skimmer, sent, signal) for sent in skimmer.fields() if sent.number == 1 and sent.kind == LENGTH
+    ]
+
+
+def _told(skimmer: Skimmer, sent: Field, signal: Signal) -> Told:
+    words = Words("", "")
+    scope: Field | None = None
+    for part in skimmer.fields(sent.start, sent.end):
+        if part.kind != LENGTH:
+            continue
+        if part.number == 1:
+            resource = skimmer.body[part.start : part.end]
+            words = _known_words(resource) if len(resource) <= _CACHED else _words(resource)
+        elif part.number == 2 and scope is None:
+            scope = part
+    return Told(words, () if scope is None or not words.version else tuple(_instants(skimmer, scope, signal)))
+
+
+def _words(resource: bytes) -> Words:
+    skimmer = Skimmer(resource)
+    found: dict[str, str] = {}
+    for attribute in skimmer.fields():
+        if attribute.number == 1 and attribute.kind == LENGTH:
+            key, value = _first(skimmer, attribute, 1), _first(skimmer, attribute, 2)
+            if key is not None and value is not None and resource[key.start : key.end] in _WANTED:
+                text = _first(skimmer, value, 1)
+                found[skimmer.text(key)] = "" if text is None else skimmer.text(text)
+    return _chosen(found)
+
+
+_known_words = lru_cache(maxsize=1_024)(_words)
+
+
+def _instants(skimmer: Skimmer, scope: Field, signal: Signal) -> Iterator[int]:
+    item = _first(skimmer, scope, 2)
+    if item is not None and signal == "metrics":
+        data = next((part for part in skimmer.fields(item.start, item.end) if part.number in _DATA and part.kind == LENGTH), None)
+        item = None if data is None else _first(skimmer, data, 1)
+    wanted = _INSTANTS[signal]
+    last = max(wanted)
+    for part in () if item is None else skimmer.fields(item.start, item.end):
+        if part.number in wanted and part.kind == FIXED64:
+            yield skimmer.fixed64(part)
+        if part.number >= last:
+            return
+
+
+def _first(skimmer: Skimmer, message: Field, number: int) -> Field | None:
+    return next(
+        (part for part in skimmer.fields(message.start, message.end) if part.number == number and part.kind == LENGTH), None
+    )
+
+
+def _chosen(found: Mapping[str, str]) -> Words:
+    return Words(**{what: next(filter(None, (found.get(name) for name in names)), "") for what, names in _NAMES.items()})
+
+
+# JSON -----------------------------------------------------------------------------------------------------------------
+
+
+class _Value(Struct):
+    text: str | None = field(default=None, name="stringValue")
+
+
+class _Attribute(Struct):
+    key: str = ""
+    value: _Value | None = None
+
+
+class _Resource(Struct):
+    attributes: list[_Attribute] | None = None
+
+
+_Time = str | int | None
+
+
+class _Span(Struct, rename="camel"):
+    start_time_unix_nano: _Time = None
+    end_time_unix_nano: _Time = None
+
+
+class _Point(Struct, rename="camel"):
+    time_unix_nano: _Time = None
+
+
+class _Record(Struct, rename="camel"):
+    time_unix_nano: _Time = None
+    observed_time_unix_nano: _Time = None
+
+
+class _FirstSpan(Struct, array_like=True):
+    """Of a list the first; those that follow are passed over."""
+
+    first: _Span | None = None
+
+
+class _FirstPoint(Struct, array_like=True):
+    first: _Point | None = None
+
+
+class _FirstRecord(Struct, array_like=True):
+    first: _Record | None = None
+
+
+class _Data(Struct, rename="camel"):
+    data_points: _FirstPoint | None = None
+
+
+class _Metric(Struct, rename="camel"):
+    gauge: _Data | None = None
+    sum: _Data | None = None
+    histogram: _Data | None = None
+    exponential_histogram: _Data | None = None
+    summary: _Data | None = None
+
+
+class _FirstMetric(Struct, array_like=True):
+    first: _Metric | None = None
+
+
+class _Scope(Struct, rename="camel"):
+    spans: _FirstSpan | None = None
+    metrics: _FirstMetric | None = None
+    log_records: _FirstRecord | None = None
+
+
+class _FirstScope(Struct, array_like=True):
+    first: _Scope | None = None
+
+
+class _Sent(Struct, rename="camel"):
+    resource: _Resource | None = None
+    scope_spans: _FirstScope | None = None
+    scope_metrics: _FirstScope | None = None
+    scope_logs: _FirstScope | None = None
+
+
+class _Request(Struct, rename="camel"):
+    resource_spans: list[_Sent] | None = None
+    resource_metrics: list[_Sent] | None = None
+    resource_logs: list[_Sent] | None = None
+
+
+def parse_json(body: bytes, signal: Signal) -> list[Told]:
+    """The same from OTLP's JSON; raises OtlpError."""
+    try:
+        request = decode_json_as(_Request, body)
+    except GuardError as error:
+        raise OtlpError(error.detail) from None
+    sent = {"traces": request.resource_spans, "metrics": request.resource_metrics, "logs": request.resource_logs}[signal]
+    return [Told(_words_of(one.resource), tuple(_times(one))) for one in sent or ()]
+
+
+def _words_of(resource: _Resource | None) -> Words:
+    attributes = () if resource is None else resource.attributes or ()
+    return _chosen({one.key: one.value.text or "" for one in attributes if one.value is not None})
+
+
+def _times(sent: _Sent) -> Iterator[int]:
+    scopes = sent.scope_spans or sent.scope_metrics or sent.scope_logs
+    scope = None if scopes is None else scopes.first
+    if scope is None:
+        return
+    if scope.spans is not None and scope.spans.first is not None:
+        yield from _numbers(scope.spans.first.start_time_unix_nano, scope.spans.first.end_time_unix_nano)
+    if scope.log_records is not None and scope.log_records.first is not None:
+        yield from _numbers(scope.log_records.first.time_unix_nano, scope.log_records.first.observed_time_unix_nano)
+    metric = None if scope.metrics is None else scope.metrics.first
+    if metric is not None:
+        for data in (metric.gauge, metric.sum, metric.histogram, metric.exponential_histogram, metric.summary):
+            if data is not None and data.data_points is not None and data.data_points.first is not None:
+                yield from _numbers(data.data_points.first.time_unix_nano)
+
+
+def _numbers(*times: _Time) -> Iterator[int]:
+    for time in times:
+        text = str(time)
+        if text.isascii() and text.isdigit() and len(text) <= 20:
+            yield int(text)
