@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from base64 import urlsafe_b64encode
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,9 @@ def test_three_packs(datadog_ci: DatadogCi, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", "large")
     shas: list[str] = []
     for n in range(16):
-        listing = b"".join(b"100644 blob %040x\t%08d\0" % (chance.getrandbits(160), name) for name in range(20_000))
+        listing = b"".join(
+            b"100644 blob %040x\t%s\0" % (chance.getrandbits(160), urlsafe_b64encode(chance.randbytes(45))) for _ in range(7_000)
+        )
         tree = git_bytes(path, "mktree", "-z", "--missing", stdin=listing).decode().strip()
         when = f"{now - (30 - n) * HOUR} +0000"
         parent = f"parent {shas[-1]}\n" if shas else ""
