@@ -12,7 +12,7 @@ from bot.standins.faults import Fault, Status
 from bot.standins.git_server import GitServer
 from tests.support.gitrepo import GitRepo
 from tests.support.gitserver import git_server_thread
-from tests.support.server import Served, push_body, served, until
+from tests.support.server import API_KEY, Served, push_body, served, until
 
 URL = "https://github.com/acme/shop"
 PUSHES = 7
@@ -103,6 +103,39 @@ def test_an_edited_definition_changes_the_numbers(server: Served, repo: GitRepo,
     assert not _problem(server)
     with capsys.disabled():
         print(f"\nedited definition: numbers follow after {', '.join(f'{wait:.1f} s' for wait in waits)}")
+
+
+def test_a_definition_by_api_changes_which_commits_count_and_the_team(server: Served, repo: GitRepo) -> None:
+    base = repo.commit("Begin", files=["app/a", "docs/a"])
+    app = repo.commit("Change the application", files=["app/b"])
+    docs = repo.commit("Change the documentation", files=["docs/b"])
+    repo.close()
+    now = int(time.time())
+    assert server.deliver("push", push_body(docs)).status == 202
+    _deploy(server, base, finished=now - 600)
+    second = _deploy(server, docs, finished=now - 60)
+    until(lambda: sorted(_kept(server, second) or []) == sorted([app, docs]), seconds=20)
+
+    path, keys = "/api/v2/services/definitions", {"DD_API_KEY": API_KEY, "Content_Type": "application/json"}
+    sent = server.ask("POST", path, DEFINITION.format(team="payments", pattern="app/**").encode(), **keys)
+    assert sent.status == 200, sent
+    until(lambda: _kept(server, second) == [app], seconds=10)
+    assert server.get(f"/api/v1/deployments/{second}")["team"] == "payments"
+    assert b"sent by API" in _page(server)
+
+    (server.folder / "definitions" / "shop.yaml").write_text(DEFINITION.format(team="platform", pattern="docs/**"))
+    until(lambda: _kept(server, second) == [docs], seconds=10)
+    assert server.get("/api/v1/services/shop")["definition"]["overrules"] == ["sent by API"]
+    warned = server.ask("POST", path, DEFINITION.format(team="payments", pattern="nowhere/**").encode(), **keys).json()
+    assert "not in force as long as shop.yaml:3" in warned["data"][0]["attributes"]["meta"]["warnings"][0]["message"]
+
+    (server.folder / "definitions" / "shop.yaml").unlink()
+    until(lambda: server.get(f"/api/v1/deployments/{second}")["not_computed"] == "no_matching_commits", seconds=10)
+    told = server.get(path + "/shop")["data"]["attributes"]["meta"]["warnings"]
+    assert [one["message"] for one in told] == ["github.com/acme/shop: nowhere/**: matches no file of this repository"]
+    assert server.ask("DELETE", path + "/shop", **keys).status == 204
+    until(lambda: sorted(_kept(server, second) or []) == sorted([app, docs]), seconds=10)
+    assert server.get(f"/api/v1/deployments/{second}")["team"] is None
 
 
 def test_a_repository_that_cannot_be_fetched_is_seen_and_recovers(server: Served, repo: GitRepo, git: GitServer) -> None:
