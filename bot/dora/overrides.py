@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Literal
 
-from bot.dora.remediation import REWORK, Classified, DeploymentType, Remediation
+from bot.dora.remediation import Classified, DeploymentType, Remediation
 
 RemediationType = Literal["rollback", "rollforward"]
 OVERRIDE = "override"
@@ -96,7 +96,7 @@ def _corrected(one: Classified, own: Mapping[str, Correction], named: Sequence[C
     if given:
         kind = given[-1].type
     elif not left and one.remediations:
-        kind = "rollforward" if REWORK in one.flags else "standard"
+        kind = "standard"
     correction = own.get(one.deployment_id)
     return replace(
         one, type=kind, remediations=tuple(sorted((*left, *given), key=lambda each: each.target)),
