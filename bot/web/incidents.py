@@ -11,9 +11,10 @@ from bot.dora.incidents import Incident, IncidentSaid
 from bot.dora.instants import Instant
 from bot.facts.incidents import change_incident, create_incident, delete_incident, load_incident
 from bot.facts.keys import FAILURES_WRITE
-from bot.sources.incidents import parse_incident_change, parse_new_incident
+from bot.sources.incidents import MOST_FIELDS, parse_incident_change, parse_new_incident
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
+from bot.web.errors import HttpError
 from bot.web.original import json_api, parsed_body, record
 from bot.web.original_failures import check_services
 from bot.web.reading import asked, from_path, limit_to_services, not_found, parameters, read
@@ -49,6 +50,9 @@ async def patch_incident(request: web.Request) -> web.Response:
         if incident is None:
             raise not_found()
         check_services(request, *incident.services)
+        if len(incident.fields) > MOST_FIELDS:
+            detail = f"The incident would have more than {MOST_FIELDS} fields."
+            raise HttpError(400, "too_many_fields", detail, pointer="/data/attributes/fields")
         return incident
 
     incident = await record(request, work, event="incident_patch", body=_body(id, said))

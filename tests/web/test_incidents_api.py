@@ -279,6 +279,16 @@ async def test_every_invalid_field_is_named_and_nothing_is_kept(store: Store) ->
         assert long_id.status == 404
 
 
+async def test_the_fields_of_an_incident_are_bounded_over_all_its_requests(store: Store) -> None:
+    async with open_door(store) as door:
+        id = (await declare(door, fields={f"f{n}": {"value": "x"} for n in range(60)}))["id"]
+        more: dict[str, object] = {f"f{n}": {"value": "y"} for n in range(50, 101)}
+        await patch(door, id, status=400, fields=more)
+        shown = (await get(door, f"{PATH}/{id}"))["data"]["attributes"]["fields"]
+        assert len(shown) == 62 and shown["f55"]["value"] == "x", "nothing of it was kept; state and severity are always shown"
+        assert len((await patch(door, id, fields=more | {"f0": {"value": None}}))["fields"]) == 102
+
+
 async def test_who_may_do_what(store: Store) -> None:
     limited = {"DD-API-KEY": make_key(store, "failures:write", "read", services=("shopist",)).key}
     limited["DD-APPLICATION-KEY"] = limited["DD-API-KEY"]

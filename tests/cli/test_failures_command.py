@@ -1,0 +1,39 @@
+"""`rollforward failures`: the list of the API as table, CSV and JSON, on both engines."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli.main import main
+from bot.dora.instants import SECOND
+from bot.facts.failures import record_failure
+from bot.sources.failures import parse_failure
+from bot.store import Store
+from tests.sources.test_failures import STARTED, document
+
+
+def test_failures_are_printed(store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for attributes in ({"severity": "High", "finished_at": STARTED + 90}, {"services": ["cart"], "started_at": STARTED + 5, "env": "Prod"}):
+        new = parse_failure(document(**attributes))
+        store.write(lambda writer, new=new: record_failure(writer, new, received_at=SECOND))
+    for name, value in {"DATABASE_URL": store_url, "DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+
+    def said(*arguments: str, status: int = 0) -> str:
+        done = CliRunner().invoke(main, ["failures", *arguments])
+        assert done.exit_code == status, done.output
+        return done.output
+
+    first, second = said().splitlines()[2:]
+    assert first.split()[:4] == ["2023-08-31T14:26:19Z", "cart", "–", "Prod"]
+    assert "resolved" in second and " 90 " in second
+    (row,) = csv.DictReader(io.StringIO(said("--csv", "--severity", "high")))
+    assert (row["services"], row["state"], row["time_to_restore"]) == ("shopist", "resolved", "90")
+    answer = json.loads(said("--json", "--env", "prod", "--limit", "1"))
+    assert [one["services"] for one in answer["data"]] == [["cart"]]
+    assert answer["next"] is None
+    assert "--limit" in said("--limit", "0", status=2)
