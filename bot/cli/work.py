@@ -92,9 +92,10 @@ def backfill(
 
 def _sentence(result: Mapping[str, Any], kind: str) -> str:
     what = _words(kind)
+    told_by = f" ({result['told_by']})" if "told_by" in result else ""
     return (
         f"{result['deployments']:,} deployments of {', '.join(result['services'])} from {result[kind]:,} {what} of "
-        f"{result['repository']}. The source '{result['source']}' counts retroactively; {what} that come later count too."
+        f"{result['repository']}{told_by}. The source '{result['source']}' counts retroactively; {what} that come later count too."
     )
 
 

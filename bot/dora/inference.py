@@ -20,6 +20,8 @@ from bot.dora.events import NewDeployment
 from bot.dora.instants import Instant
 from bot.dora.repositories import RepositoryId
 
+BY_TAG: Final = "tag:"
+"""How the id of a release begins whose forge tells no number of it (GitLab's API): it is known by its tag alone."""
 FORGES: Final = frozenset({"github", "gitlab"})
 """Forges whose deployments are known; each is the source of its own."""
 TAGS: Final = "tags"
@@ -74,6 +76,7 @@ class Release:
     tag: str
     state: str
     published_at: Instant | None
+    told_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +194,15 @@ def _of_releases(
     releases: Sequence[Release],
     tags: Mapping[str, Tag],
 ) -> Iterator[NewDeployment]:
-    """Of several releases of one tag the one published first counts."""
+    """Of several releases of one tag the one published first counts.
+
+    One that is known by its tag alone may be the one that was deleted, unless it was listed later.
+    """
+    deleted: dict[str, Instant] = {}
+    for one in releases:
+        if one.state == "deleted":
+            deleted[one.tag] = max(one.told_at, deleted.get(one.tag, 0))
+    releases = [one for one in releases if not (one.forge_id.startswith(BY_TAG) and one.told_at <= deleted.get(one.tag, -1))]
     published = [(one.published_at, one.forge_id, one) for one in releases if one.published_at is not None and one.tag]
     for at, _, one in sorted(published, key=lambda each: each[:2]):
         for rule in rules:

@@ -18,7 +18,7 @@ from bot.dora.events import ForgeEvent
 from bot.dora.instants import HOUR, MINUTE, Instant
 from bot.engine.pacing import PER_FORGE, Pacing, Turn
 from bot.facts import errands, outbox
-from bot.facts.errands import HOOKS, LOG, PULL_REQUEST, REPOSITORIES, Errand
+from bot.facts.errands import DEPLOYMENTS, HOOKS, LOG, PULL_REQUEST, RELEASES, REPOSITORIES, Errand
 from bot.facts.outbox import Message
 from bot.forges import ForgeError
 from bot.forges.client import (
@@ -221,6 +221,10 @@ class Correspondent:
         if errand.kind == PULL_REQUEST:
             seen = await client.pull_request(repository, int(errand.subject))
             return EventPage(events=(seen,), cursor="", total=1)
+        if errand.kind == DEPLOYMENTS:
+            return await client.deployments(repository, since=errand.since, cursor=errand.cursor)
+        if errand.kind == RELEASES:
+            return await client.releases(repository, cursor=errand.cursor)
         return await client.pull_requests(repository, since=errand.since, cursor=errand.cursor)
 
     async def _repository(self, errand: Errand) -> RepositoryKey:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from bot.answers.encode import to_json
 from bot.answers.sources import find_source
+from bot.dora.inference import FORGE_DEPLOYMENTS, FORGES, RELEASES
 from bot.dora.instants import Instant
 from bot.dora.repositories import RepositoryUrlError
 from bot.dora.sources import EventKind
@@ -15,14 +16,14 @@ from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
 from bot.engine.inline import Inline
-from bot.facts import keys
+from bot.facts import errands, keys
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
 from bot.facts.sources import select_source
 from bot.facts.switches import set_reports
 from bot.forges.client import ForgeClient
 from bot.git import GitError
-from bot.pipeline import forge_backfill, mirror
+from bot.pipeline import backfill, forge_backfill, mirror
 from bot.settings import Settings
 from bot.store import Reader, Store, Writer
 from bot.store.opening import OwnerLock, open_store, sqlite_path
@@ -148,8 +149,41 @@ async def _job(runner: Runner, command: str, arguments: Mapping[str, object], pr
     return result
 
 
+_LISTED = {RELEASES: errands.RELEASES, FORGE_DEPLOYMENTS: errands.DEPLOYMENTS}
+
+
 async def _backfill(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
-    return await _job(runner, "backfill", arguments, progress)
+    """Deployments out of what a repository shows; its forge is asked first, if it can be, for what webhooks did not tell."""
+    asked: dict[str, object] = {}
+    if arguments["kind"] in _LISTED:
+        asked = await _ask_forge(runner, arguments, progress)
+    try:
+        result = await _job(runner, "backfill", arguments, progress)
+    except JobError as error:
+        raise JobError(f"{error}; {asked['told_by']}" if asked else str(error)) from None
+    return {**result, **asked} if isinstance(result, dict) else result
+
+
+async def _ask_forge(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> dict[str, object]:
+    name, since, kind = arguments.get("repository"), arguments.get("since"), str(arguments["kind"])
+    try:
+        row = await runner.store.read_async(partial(backfill.repository_meant, name=str(name) if name else None))
+    except backfill.BackfillError as error:
+        raise OperationError(str(error)) from error
+    if row.forge not in FORGES:
+        return {}
+    if row.forge not in runner.clients():
+        return {"told_by": f"{row.forge} could not be asked (no credentials): only what webhooks told is known"}
+    wish = partial(
+        forge_backfill.wish_for_deliveries, row=row, kind=_LISTED[kind], since=since if isinstance(since, int) else None,
+        now=now(),
+    )  # fmt: skip
+    end = await _carried_out(runner, [await runner.store.write_async(wish)], progress, of=kind.replace("_", " "))
+    await runner.settle(progress)
+    if not end.errors:
+        return {"told_by": f"{row.forge} was asked"}
+    refused = "; ".join(error for _, error in end.errors)
+    return {"told_by": f"{row.forge} did not tell ({refused}): only what webhooks told is known"}
 
 
 async def _backfill_forget(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:

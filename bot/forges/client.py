@@ -147,6 +147,12 @@ class ForgeClient(Protocol):
     async def pull_request(self, repository: RepositoryKey, number: int) -> PullRequestSeen:
         """One pull request, whole."""
 
+    async def deployments(self, repository: RepositoryKey, *, since: Instant | None, cursor: str) -> EventPage:
+        """Deployments at the forge made (or changed) since, with the states that they went through."""
+
+    async def releases(self, repository: RepositoryKey, *, cursor: str) -> EventPage:
+        """All releases."""
+
     async def changed_paths(self, repository: RepositoryKey, number: int) -> tuple[str, ...]:
         """The paths that a pull request changes, both sides of a rename."""
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import structlog
 
-from bot.dora.events import ForgeEvent, PullRequestSeen
+from bot.dora.events import DeploymentSeen, ForgeEvent, PullRequestSeen, ReleaseSeen
 from bot.dora.instants import Instant
 from bot.facts.errands import PULL_REQUESTS, REPOSITORIES, Errand, advance_errand, owner_of, retry_refused, want_errand
 from bot.forges.client import RepositoryKey
@@ -45,7 +45,8 @@ def record_page(
     store: Store, *, errand: Errand, events: Sequence[ForgeEvent], cursor: str, total: int | None, clock: Callable[[], Instant]
 ) -> Generator[None, None, None]:
     """Record a page in slices; the last one also moves the errand on. Can be repeated after a crash."""
-    done = sum(isinstance(event, PullRequestSeen) for event in events)
+    done = sum(isinstance(event, PullRequestSeen | ReleaseSeen) for event in events)
+    done += len({event.forge_id for event in events if isinstance(event, DeploymentSeen)})
 
     def move(writer: Writer) -> None:
         advance_errand(writer, errand, cursor=cursor, done=done, total=total, now=clock())

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bot.dora.instants import Instant
 from bot.facts.errands import NEVER, PULL_REQUESTS, REFUSED, REPOSITORIES, find_errands, owner_of, want_errand
+from bot.facts.repositories import RepositoryRow
 from bot.store import Reader, Writer
 
 HOPELESS = 3
@@ -55,6 +56,13 @@ def wish_for_pull_requests(
         for row in rows
         if row.forge in forges
     }
+
+
+def wish_for_deliveries(writer: Writer, row: RepositoryRow, *, kind: str, since: Instant | None, now: Instant) -> str:
+    """Ask for the deployments or releases (the errand's kind) of a repository; the errand's key."""
+    return want_errand(
+        writer, kind=kind, forge=row.forge, owner=owner_of(row.name), repository_id=row.id, since=since, now=now
+    )
 
 
 def progress_of(reader: Reader, keys: Sequence[str]) -> Progress:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import structlog
 
 from bot.credentials import GithubApp
-from bot.dora.events import ForgeEvent, PullRequestSeen
+from bot.dora.events import ForgeEvent, PullRequestSeen, ReleaseSeen, RepositoryRef
 from bot.dora.instants import Instant
 from bot.forges import PayloadError, fields
 from bot.forges.client import (
@@ -33,6 +33,7 @@ from bot.forges.client import (
     RepositoryKey,
 )
 from bot.forges.github import checks
+from bot.forges.github.deliveries import DeploymentShape, ReleaseShape, StatusShape, deployment_seen, release_seen
 from bot.forges.github.listings import PullRequestCursor, RepositoryCursor
 from bot.forges.github.objects import (
     AppObject,
@@ -46,10 +47,12 @@ from bot.forges.github.objects import (
     InstallationObject,
     IssueEventObject,
     PullRequestObject,
+    RepositoryObject,
     RepositoryPage,
     installation_changed,
     pull_request_seen,
     repository_changed,
+    repository_ref,
 )
 from bot.forges.github.pull_requests import ReviewShape
 from bot.forges.github.tokens import Purpose, Tokens
@@ -64,6 +67,8 @@ log = structlog.get_logger(__name__)
 APP_HOOK = "app"
 PULL_REQUESTS_PER_PAGE = 30
 """Each costs two questions more; a page is what an interruption repeats."""
+DEPLOYMENTS_PER_PAGE = 30
+"""Each costs one question more."""
 PER_PAGE = 100
 MOST_PAGES = 30
 """Of the files, reviews or events of one pull request; GitHub lists no more than 3,000 files."""
@@ -218,6 +223,45 @@ class GithubClient:
         except binascii.Error:
             raise ForgeUnavailableError("broken_answer", "GitHub's answer is not the base64 it promises") from None
 
+    # Deployments and releases -----------------------------------------------------------------------------------------
+
+    async def deployments(self, repository: RepositoryKey, *, since: Instant | None, cursor: str) -> EventPage:
+        """Deployments made since, newest first, each with its states; those that change meanwhile are told by webhooks."""
+        page = int(cursor) if cursor.isascii() and cursor.isdigit() else 1
+        ref = await self._ref(repository)
+        asked = f"{_repo(repository)}/deployments?per_page={DEPLOYMENTS_PER_PAGE}&page={page}"
+        answer = await self._read(repository, asked, list[DeploymentShape], purpose=Purpose.DEPLOYMENTS)
+        events: list[ForgeEvent] = []
+        for one in answer.value:
+            if since is not None and (fields.instant(one.created_at) or 0) < since:
+                return EventPage(events=tuple(events), cursor="")
+            path = f"{_repo(repository)}/deployments/{one.id:d}/statuses"
+            states = await self._all(repository, path, StatusShape, background=True, purpose=Purpose.DEPLOYMENTS)
+            told = partial(deployment_seen, one, repository=ref, told_at=self._wire.clock())
+            events += _seen((partial(told, status=status) for status in (None, *states)), "deployment", one.id)
+        return EventPage(events=tuple(events), cursor=str(page + 1) if answer.next else "")
+
+    async def releases(self, repository: RepositoryKey, *, cursor: str) -> EventPage:
+        """Releases, newest first."""
+        page = int(cursor) if cursor.isascii() and cursor.isdigit() else 1
+        ref = await self._ref(repository)
+        asked = f"{_repo(repository)}/releases?per_page={PER_PAGE}&page={page}"
+        answer = await self._read(repository, asked, list[ReleaseShape], purpose=Purpose.CONTENTS)
+        events: list[ForgeEvent] = []
+        for one in answer.value:
+            events += _seen([partial(_release_listed, one, ref, self._wire.clock())], "release", one.id)
+        return EventPage(events=tuple(events), cursor=str(page + 1) if answer.next else "")
+
+    async def _ref(self, repository: RepositoryKey) -> RepositoryRef:
+        """The repository as it is called now."""
+        found = (await self._read(repository, _repo(repository), RepositoryObject, purpose=Purpose.CONTENTS)).value
+        if repository.forge_id and str(found.id) != repository.forge_id:
+            raise NotThereError("another_repository", "another repository has taken this name")
+        try:
+            return repository_ref(found, installation_id=await self._installation(repository))
+        except PayloadError as error:
+            raise ForgeUnavailableError("broken_answer", f"GitHub describes a repository oddly: {error.slug}") from None
+
     # Webhooks ---------------------------------------------------------------------------------------------------------
 
     async def hooks(self) -> tuple[HookSeen, ...]:
@@ -293,12 +337,16 @@ class GithubClient:
         installation = await self._installation(repository)
         return await self._tokens.ask_as_installation(installation, Purpose.REPORT, method, path, into, body=body)
 
-    async def _all(self, repository: RepositoryKey, path: str, of: type[T], background: bool) -> list[T]:
+    async def _all(
+        self, repository: RepositoryKey, path: str, of: type[T], background: bool,
+        purpose: Purpose = Purpose.PULL_REQUESTS,
+    ) -> list[T]:  # fmt: skip
         """All pages of a short list."""
         found: list[T] = []
         for page in range(1, MOST_PAGES + 1):
             answer = await self._read(
-                repository, f"{path}?per_page={PER_PAGE}&page={page}", list[of], background=background  # type: ignore[valid-type]
+                repository, f"{path}?per_page={PER_PAGE}&page={page}", list[of],  # type: ignore[valid-type]
+                background=background, purpose=purpose,
             )
             found += answer.value
             if not answer.next:
@@ -357,6 +405,20 @@ def _parsed(objects: Iterable[N], parse: Callable[[N], T]) -> Iterator[T]:
             yield parse(one)
         except PayloadError as error:
             log.warning("an object is left out", kind=one.__class__.__name__, number=one.id, reason=error.slug)
+
+
+def _seen(parse: Iterable[Callable[[], T]], kind: str, number: int) -> Iterator[T]:
+    """What can be parsed; one odd object does not keep the others out."""
+    for one in parse:
+        try:
+            yield one()
+        except PayloadError as error:
+            log.warning("an object is left out", kind=kind, number=number, reason=error.slug)
+
+
+def _release_listed(one: ReleaseShape, repository: RepositoryRef, now: Instant) -> ReleaseSeen:
+    told = (fields.instant(text) for text in (one.updated_at, one.published_at, one.created_at))
+    return release_seen(one, repository=repository, at=next((at for at in told if at is not None), now))
 
 
 def _both_names(files: Iterable[ChangedFile]) -> Iterable[str]:

@@ -111,6 +111,39 @@ class Ref(Struct):
     default: bool = False
 
 
+class Environment(Struct):
+    """Where something is deployed."""
+
+    name: str
+
+
+class Job(Struct):
+    """What deployed it."""
+
+    finished_at: str | None = None
+
+
+class Deployment(Struct):
+    """Of …/deployments: in its present state, since its job's end, else since it was last changed."""
+
+    id: int
+    sha: str
+    status: str
+    created_at: str
+    updated_at: str | None = None
+    ref: str | None = None
+    environment: Environment | None = None
+    deployable: Job | None = None
+
+
+class Release(Struct):
+    """Of …/releases; the API does not tell the number that events go by."""
+
+    tag_name: str
+    name: str | None = None
+    released_at: str | None = None
+
+
 class Token(Struct):
     """Of /personal_access_tokens/self."""
 

@@ -22,6 +22,7 @@ from bot.forges.client import (
 )
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.calls import TIMEOUT, Api, Query, api_time, encoded
+from bot.forges.gitlab.delivered import list_deployments, list_releases
 from bot.forges.gitlab.history import History
 from bot.forges.gitlab.hooks import Hooks
 from bot.forges.gitlab.merge_requests import merge_request_seen
@@ -117,6 +118,14 @@ class GitlabClient:
         """One merge request, whole."""
         path = await self.projects.path(repository, f"/merge_requests/{number}")
         return await self._whole(repository, await self.api.get(path, answers.MergeRequest, needs=NEEDS_READ))
+
+    async def deployments(self, repository: RepositoryKey, *, since: Instant | None, cursor: str) -> EventPage:
+        """Deployments changed since, or all; GitLab's API tells each in its present state alone."""
+        return await list_deployments(self.projects, repository, since=since, cursor=cursor)
+
+    async def releases(self, repository: RepositoryKey, *, cursor: str) -> EventPage:
+        """All releases."""
+        return await list_releases(self.projects, repository, cursor=cursor)
 
     async def changed_paths(self, repository: RepositoryKey, number: int) -> tuple[str, ...]:
         """The paths that a merge request changes, both sides of a rename; GitLab lists at most as many as its diffs may hold."""

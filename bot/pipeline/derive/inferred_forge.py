@@ -87,4 +87,6 @@ def _tag(name: str, sha: bytes, at: Instant | None) -> Tag:
 
 
 def _release(row: ReleaseRow) -> Release:
-    return Release(forge_id=row.forge_id, tag=row.tag, state=row.state, published_at=row.published_at)
+    return Release(
+        forge_id=row.forge_id, tag=row.tag, state=row.state, published_at=row.published_at, told_at=row.told_at
+    )
