@@ -8,7 +8,7 @@ Rules:
 - Where somebody spoke, his remediation is the only one. A deployment that mends nothing any more is `standard`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Literal
@@ -123,7 +123,11 @@ def at_survivors(corrections: Iterable[Word], merged: Mapping[str, str]) -> dict
     return found
 
 
-def corrections_of(words: Iterable[Word], merged: Mapping[str, str], *, among: Collection[str] | None = None) -> dict[str, Correction]:
-    """The corrections in force, by the id of the deployment that counts."""
+def corrections_of(words: Iterable[Word], merged: Mapping[str, str]) -> dict[str, Correction]:
+    """The corrections in force, by the id of the deployment that counts. What is merged into a deployment does not mend it."""
     folded = ((id, fold(said)) for id, said in at_survivors(words, merged).items())
-    return {id: one for id, one in folded if one is not None and (among is None or id in among)}
+    return {
+        id: replace(one, remediation_type=None, remediation_id="") if one.remediation_id == id else one
+        for id, one in folded
+        if one is not None
+    }

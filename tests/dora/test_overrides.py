@@ -109,3 +109,4 @@ def test_rework_without_blame_stays_rework() -> None:
 def test_a_mistake_of_a_merged_deployment_is_one_of_the_deployment_that_counts() -> None:
     words = [((1, 0), "ann", Override(deployment_id="seen", change_failure=True, remediation_type="rollback", remediation_id="telemetry"))]
     assert corrections_of(words, {"seen": "bad", "telemetry": "fix"}) == {"bad": correction(True, "rollback", "fix")}
+    assert corrections_of(words, {"seen": "bad", "telemetry": "bad"}) == {"bad": correction(True)}, "nothing mends itself"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.answers.questions import Filters
+from bot.answers.services import load_services
 from bot.facts.overrides import find_latest, load_audit
 from bot.facts.sources import load_selection
 from bot.facts.tombstones import is_deleted, load_deleted
@@ -35,6 +37,25 @@ def test_a_source_that_is_off_is_listed_and_counted_nowhere(room: Room) -> None:
     metrics = room.metrics()
     assert (metrics.deployments, metrics.failure_rate.deployments, metrics.not_counted["source_off"]) == (2, 2, 1)
     assert metrics.frequency.days_with_deployment == 1
+
+
+def test_what_is_not_derived_yet_is_not_counted_either_when_its_source_is_off(room: Room) -> None:
+    room.tell(deployed("on", 10, version="1"), deployed("off", 20, source="tags", version="2"), derive=False)
+    assert {id: one.not_computed for id, one in room.listed().items()} == {"on": "pending", "off": "source_off"}
+    assert room.metrics().deployments == 1
+    (service,) = room.store.read(lambda reader: load_services(reader, Filters()))
+    assert service.deployments == 1
+
+
+def test_services_and_repositories_count_what_counts(room: Room) -> None:
+    room.tell(switched(0, "apm"), deployed("on", 10, version="1", sha="c"), deployed("seen", 12, source="apm", version="1"))
+    room.tell(deployed("off", 500, source="tags", version="2", env="dev"))
+    for filters in (Filters(), Filters(envs=frozenset({"prod", "dev"}), tags=()), Filters(service="shop")):
+        (service,) = room.store.read(lambda reader, filters=filters: load_services(reader, filters))
+        assert (service.deployments, service.last_deployment_at) == (1, at(10))
+        assert (service.sources, service.envs) == (("api", "apm", "tags"), ("dev", "prod")), "what is kept stays visible"
+    (tagged,) = room.store.read(lambda reader: load_services(reader, Filters(team="")))
+    assert (tagged.deployments, tagged.last_deployment_at) == (1, at(10)), "however it is counted"
 
 
 def test_what_does_not_count_is_nobodys_predecessor_and_mends_nothing(room: Room) -> None:
@@ -101,6 +122,14 @@ def test_a_deployment_that_leaves_a_release_takes_back_what_it_told(room: Room) 
     room.tell(deployed("told", 50, begun=45, source="webhook", version="7", sha="c", told=70))
     assert room.one("told").merged_into == "sent"
     room.tell(deleted(80, "told"))
+    assert room.one("sent").commit_sha is None
+
+
+def test_a_long_deployment_that_leaves_takes_back_what_it_told_long_before_its_end(room: Room) -> None:
+    room.tell(switched(0, "webhook"), deployed("sent", 50, version="7"))
+    room.tell(deployed("long", 300, begun=10, source="webhook", version="7", sha="c"))
+    assert room.one("sent").commit_sha is not None
+    room.tell(deployed("long", 300, begun=10, source="webhook", version="7", sha="c", env="staging", told=400))
     assert room.one("sent").commit_sha is None
 
 
