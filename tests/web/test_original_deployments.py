@@ -339,6 +339,8 @@ async def test_who_may(aiohttp_client: Any, store: Store) -> None:
     assert await status("PATCH", f"{LIST}/c1", patch(change_failure=True), cart.key) == 202
     by_version = patch(service="shop", env="prod", version="v1", change_failure=True)
     assert await status("PATCH", LIST, by_version, cart.key) == 403
+    by_version = patch(service="shop", env="prod", version="v9", change_failure=True)
+    assert await status("PATCH", LIST, by_version, cart.key) == 403, "not even whether there is one"
     assert await status("DELETE", f"{LIST}/d1", None, reading.key) == 403
     assert await status("DELETE", f"{LIST}/d1", None, cart.key) == 403
     assert await status("DELETE", f"{LIST}/c1", None, cart.key) == 202
