@@ -1,7 +1,8 @@
 """Datadog's tracers: who sends, and when, out of traces v0.4 and v0.5 and of the tracer's own telemetry; the rest is not decoded.
 
 Of each chunk of spans only the first is read: it is the local root, which alone carries the git tags. A span of another service
-(a database, say) has no version, and tells nothing.
+(a database, say) has no version, and tells nothing. A body comes from one process, so a service whose version is known is not asked
+for its tags again.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from msgspec import Raw, Struct, field
 from bot.dora.instants import SECOND
 from bot.guard import GuardError, decode_json_as, decode_msgpack_as
 from bot.sources.fields import SourceError
-from bot.sources.sightings import Told, Words
+from bot.sources.sightings import NOBODY, Told, Words
 
 ENV, VERSION = "env", "version"
 COMMIT, REPOSITORY = "_dd.git.commit.sha", "_dd.git.repository_url"
@@ -34,7 +35,7 @@ class _Span(Struct):
     service: str | None = None
     start: int = 0
     duration: int = 0
-    meta: _Meta | None = None
+    meta: Raw = Raw()
 
 
 class _Chunk(Struct, array_like=True):
@@ -55,7 +56,7 @@ class _Row(Struct, array_like=True):
     start: int
     duration: int
     error: Raw
-    meta: dict[int, int]
+    meta: Raw
 
 
 class _RowChunk(Struct, array_like=True):
@@ -82,51 +83,59 @@ def parse_v04(body: bytes) -> list[Told]:
     """Who sent traces of v0.4 (maps); raises DdtraceError."""
     try:
         chunks = decode_msgpack_as(list[_Chunk], body)
+        known: dict[str, Words] = {}
+        told = []
+        for chunk in chunks:
+            span = chunk.first
+            if span is None or span.service is None:
+                continue
+            words = known.get(span.service, NOBODY)
+            if words is NOBODY:
+                words = known[span.service] = _words(span.service, bytes(span.meta))
+            told.append(Told(words, _instants(span.start, span.duration)))
     except GuardError as error:
         raise DdtraceError(error.detail) from None
-    return [_told(chunk.first) for chunk in chunks if chunk.first is not None]
+    return told
 
 
-def _told(span: _Span) -> Told:
-    meta = span.meta or _Meta()
-    words = Words(
-        span.service or "", meta.version or "", meta.env or "", meta.commit_sha or "", meta.repository_url or ""
-    )
-    return Told(words, _instants(span.start, span.duration))
+def _words(service: str, packed: bytes) -> Words:
+    meta = decode_msgpack_as(_Meta | None, packed) if packed else None  # type: ignore[arg-type]  # a union is no type
+    if meta is None or not meta.version:
+        return NOBODY
+    return Words(service, meta.version, meta.env or "", meta.commit_sha or "", meta.repository_url or "")
 
 
 def parse_v05(body: bytes) -> list[Told]:
     """Who sent traces of v0.5 (a table of texts, rows that point into it); raises DdtraceError."""
     try:
         table = decode_msgpack_as(_Table, body)
-        texts = _Texts(table.texts)
-        return [_told_by_row(chunk.first, texts) for chunk in table.chunks if chunk.first is not None]
+        known: dict[int, Words] = {}
+        told = []
+        for chunk in table.chunks:
+            row = chunk.first
+            if row is None:
+                continue
+            words = known.get(row.service, NOBODY)
+            if words is NOBODY:
+                words = known[row.service] = _words_of_row(row, table.texts)
+            told.append(Told(words, _instants(row.start, row.duration)))
     except GuardError as error:
         raise DdtraceError(error.detail) from None
+    return told
 
 
-class _Texts:
-    """The table of texts; only those that are asked for are decoded."""
-
-    def __init__(self, raw: Sequence[Raw]) -> None:
-        self._raw = raw
-        self._known: dict[int, str] = {}
-
-    def __getitem__(self, at: int) -> str:
-        text = self._known.get(at)
-        if text is None:
-            if not 0 <= at < len(self._raw):
-                raise DdtraceError("a span points beyond the table of texts")
-            text = self._known[at] = decode_msgpack_as(str, bytes(self._raw[at]))
-        return text
-
-
-def _told_by_row(row: _Row, texts: _Texts) -> Told:
-    said = {texts[key]: value for key, value in row.meta.items()}
+def _words_of_row(row: _Row, texts: Sequence[Raw]) -> Words:
+    said = {_text(texts, key): value for key, value in decode_msgpack_as(dict[int, int], bytes(row.meta)).items()}
     if VERSION not in said:
-        return Told(Words("", ""), ())
-    wanted = (texts[said[name]] if name in said else "" for name in (VERSION, ENV, COMMIT, REPOSITORY))
-    return Told(Words(texts[row.service], *wanted), _instants(row.start, row.duration))
+        return NOBODY
+    tags = (_text(texts, said[name]) if name in said else "" for name in (VERSION, ENV, COMMIT, REPOSITORY))
+    return Words(_text(texts, row.service), *tags)
+
+
+def _text(texts: Sequence[Raw], at: int) -> str:
+    if not 0 <= at < len(texts):
+        raise DdtraceError("a span points beyond the table of texts")
+    return decode_msgpack_as(str, bytes(texts[at]))
 
 
 def parse_telemetry(body: bytes) -> list[Told]:

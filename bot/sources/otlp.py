@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from bot.guard import GuardError, decode_json_as
 from bot.sources.fields import SourceError
 from bot.sources.protobuf import FIXED64, LENGTH, Field, Skimmer
-from bot.sources.sightings import Told, Words
+from bot.sources.sightings import NOBODY, Told, Words
 
 Signal = Literal["traces", "metrics", "logs"]
 
@@ -27,8 +27,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Attributes by what they tell, the preferred first."""
 _WANTED = frozenset(name.encode() for names in _NAMES.values() for name in names)
-_INSTANTS: Mapping[Signal, frozenset[int]] = {"traces": frozenset({7, 8}), "metrics": frozenset({3}), "logs": frozenset({1, 11})}
-"""Fields of a span (start, end), a data point (time) and a log record (time, observed)."""
+_INSTANTS: Mapping[Signal, tuple[frozenset[int], int]] = {
+    "traces": (frozenset({7, 8}), 8), "metrics": (frozenset({3}), 3), "logs": (frozenset({1, 11}), 11),
+}  # fmt: skip
+"""Fields of a span (start, end), a data point (time) and a log record (time, observed), and the last of them."""
 _DATA = frozenset({5, 7, 9, 10, 11})
 """Fields of a metric that hold data points, in field 1 of each kind."""
 _CACHED = 2_048
@@ -47,21 +49,18 @@ class OtlpError(SourceError):
 def parse_protobuf(body: bytes, signal: Signal) -> list[Told]:
     """Who sent an Export…ServiceRequest; raises ProtobufError."""
     skimmer = Skimmer(body)
-    return [
-        _told(skimmer, sent, signal) for sent in skimmer.fields() if sent.number == 1 and sent.kind == LENGTH
-    ]
+    return [_told(skimmer, start, end, signal) for number, kind, start, end in skimmer.fields() if number == 1 and kind == LENGTH]
 
 
-def _told(skimmer: Skimmer, sent: Field, signal: Signal) -> Told:
-    words = Words("", "")
+def _told(skimmer: Skimmer, start: int, end: int, signal: Signal) -> Told:
+    words = NOBODY
     scope: Field | None = None
-    for part in skimmer.fields(sent.start, sent.end):
-        if part.kind != LENGTH:
-            continue
-        if part.number == 1:
-            resource = skimmer.body[part.start : part.end]
+    for part in skimmer.fields(start, end):
+        number, kind, at, to = part
+        if number == 1 and kind == LENGTH:
+            resource = skimmer.body[at:to]
             words = _known_words(resource) if len(resource) <= _CACHED else _words(resource)
-        elif part.number == 2 and scope is None:
+        elif number == 2 and scope is None and kind == LENGTH:
             scope = part
     return Told(words, () if scope is None or not words.version else tuple(_instants(skimmer, scope, signal)))
 
@@ -70,9 +69,9 @@ def _words(resource: bytes) -> Words:
     skimmer = Skimmer(resource)
     found: dict[str, str] = {}
     for attribute in skimmer.fields():
-        if attribute.number == 1 and attribute.kind == LENGTH:
+        if attribute[0] == 1 and attribute[1] == LENGTH:
             key, value = _first(skimmer, attribute, 1), _first(skimmer, attribute, 2)
-            if key is not None and value is not None and resource[key.start : key.end] in _WANTED:
+            if key is not None and value is not None and resource[key[2] : key[3]] in _WANTED:
                 text = _first(skimmer, value, 1)
                 found[skimmer.text(key)] = "" if text is None else skimmer.text(text)
     return _chosen(found)
@@ -84,21 +83,24 @@ _known_words = lru_cache(maxsize=1_024)(_words)
 def _instants(skimmer: Skimmer, scope: Field, signal: Signal) -> Iterator[int]:
     item = _first(skimmer, scope, 2)
     if item is not None and signal == "metrics":
-        data = next((part for part in skimmer.fields(item.start, item.end) if part.number in _DATA and part.kind == LENGTH), None)
+        data = next((part for part in skimmer.fields(*item[2:]) if part[0] in _DATA and part[1] == LENGTH), None)
         item = None if data is None else _first(skimmer, data, 1)
-    wanted = _INSTANTS[signal]
-    last = max(wanted)
-    for part in () if item is None else skimmer.fields(item.start, item.end):
-        if part.number in wanted and part.kind == FIXED64:
+    if item is None:
+        return
+    wanted, last = _INSTANTS[signal]
+    for part in skimmer.fields(*item[2:]):
+        number = part[0]
+        if number in wanted and part[1] == FIXED64:
             yield skimmer.fixed64(part)
-        if part.number >= last:
+        if number >= last:
             return
 
 
 def _first(skimmer: Skimmer, message: Field, number: int) -> Field | None:
-    return next(
-        (part for part in skimmer.fields(message.start, message.end) if part.number == number and part.kind == LENGTH), None
-    )
+    for part in skimmer.fields(message[2], message[3]):
+        if part[0] == number and part[1] == LENGTH:
+            return part
+    return None
 
 
 def _chosen(found: Mapping[str, str]) -> Words:

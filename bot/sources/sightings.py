@@ -9,8 +9,10 @@ Rules:
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
+from bot.dora.commits import Sha
 from bot.dora.instants import DAY, MINUTE, Instant
 from bot.dora.repositories import WebRoots
 from bot.dora.telemetry import GitSeen, Sighting, merge
@@ -35,6 +37,9 @@ class Words(NamedTuple):
     repository_url: str = ""
 
 
+NOBODY = Words("", "")
+
+
 class Told(NamedTuple):
     """Words, and instants (nanoseconds by the sender's clock) at which they were true."""
 
@@ -53,17 +58,21 @@ def gather(told: Iterable[Told], *, arrived: Instant, web_roots: WebRoots) -> Ga
     """The sightings in what a body tells."""
     instants: dict[Words, set[int]] = {}
     for words, at in told:
-        instants.setdefault(words, set()).update(at)
+        known = instants.get(words)
+        if known is None:
+            instants[words] = set(at)
+        else:
+            known.update(at)
     found: dict[tuple[str, str, str], Sighting] = {}
     left_out: list[str] = []
-    for words, known in instants.items():
+    for words, seen in instants.items():
         reason = _why_not(words)
         if reason is None and len(found) >= MOST:
             reason = TOO_MANY
         if reason is not None:
             left_out.append(reason)
             continue
-        one = _sighting(words, {_plausible(at, arrived) for at in known} or {arrived}, web_roots)
+        one = _sighting(words, {_plausible(at, arrived) for at in seen} or {arrived}, web_roots)
         key = (one.service.casefold(), one.env.casefold(), one.version)
         found[key] = merge(found[key], one) if key in found else one
     return Gathered(list(found.values()), left_out)
@@ -96,8 +105,15 @@ def _sighting(words: Words, instants: set[Instant], web_roots: WebRoots) -> Sigh
 def _git(words: Words, at: Instant, web_roots: WebRoots) -> GitSeen | None:
     if not words.commit_sha or not words.repository_url:
         return None
+    git = _parsed_git(words.commit_sha, words.repository_url, tuple(sorted(web_roots.items())))
+    return None if git is None else GitSeen(at, *git)
+
+
+@lru_cache(maxsize=256)
+def _parsed_git(commit_sha: str, url: str, web_roots: tuple[tuple[str, str], ...]) -> tuple[Sha, str, str] | None:
+    """Commit, repository and URL; a process says the same again and again."""
     try:
-        url, repository = parse_repository_url("", words.repository_url, web_roots)
-        return GitSeen(at, parse_sha("", words.commit_sha), repository, url)
+        without, repository = parse_repository_url("", url, dict(web_roots))
+        return parse_sha("", commit_sha), repository, without
     except InvalidError:
         return None

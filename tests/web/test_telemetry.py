@@ -190,7 +190,7 @@ async def test_large_bodies_are_read_too(store: Store) -> None:
 
 async def test_a_rollback_seen_in_telemetry(store: Store) -> None:
     async with room(store) as shop:
-        await shop.seen("v1", *range(0, 30))
+        await shop.seen("v1", *range(30))
         await shop.seen("v2", *range(30, 60))
         assert await shop.told() == ["v1@0", "v2@30"]
         await shop.seen("v1", *range(60, 69))
@@ -207,7 +207,7 @@ async def test_a_rollback_seen_in_telemetry(store: Store) -> None:
 async def test_the_silence_is_the_setting(store: Store) -> None:
     async with room(store) as shop:
         shop.silence = 30
-        for version, minutes in (("v1", range(0, 30)), ("v2", range(30, 60)), ("v1", range(60, 80))):
+        for version, minutes in (("v1", range(30)), ("v2", range(30, 60)), ("v1", range(60, 80))):
             await shop.seen(version, *minutes)
         assert await shop.told() == ["v1@0", "v2@30"]
         await shop.seen("v1", *range(80, 90))
@@ -257,7 +257,7 @@ async def test_the_first_deployment_keeps_its_id_when_an_earlier_sighting_is_lat
 
 
 async def test_any_order_gives_the_same(store: Store) -> None:
-    story = [("v1", minute) for minute in (*range(0, 20), *range(45, 60))] + [("v2", minute) for minute in range(20, 45)]
+    story = [("v1", minute) for minute in (*range(20), *range(45, 60))] + [("v2", minute) for minute in range(20, 45)]
     story += [("v3", 60), ("v3", 61)]
     async with room(store) as shop:
         for service, chance in (("shopist", random.Random(1)), ("cart", random.Random(2)), ("web", None)):
@@ -347,11 +347,11 @@ BODY = traces(resource(service_name="shopist", service_version="v1")).SerializeT
 
 
 @pytest.mark.parametrize(
-    ("environ", "without", "info"),
-    [({}, 200, 200), ({"HOST": "0.0.0.0"}, 401, 401), ({"HOST": "0.0.0.0", "TELEMETRY_OPEN": "1"}, 200, 200)],
+    ("environ", "without"),
+    [({}, 200), ({"HOST": "dora.internal"}, 401), ({"HOST": "dora.internal", "TELEMETRY_OPEN": "1"}, 200)],
     ids=["loopback", "elsewhere", "open"],
 )
-async def test_who_may_send(store: Store, environ: dict[str, str], without: int, info: int) -> None:
+async def test_who_may_send(store: Store, environ: dict[str, str], without: int) -> None:
     good, other = make_key(store, DEPLOYMENTS_WRITE), make_key(store, CATALOG_WRITE)
     async with open_door(store, API_KEYS=API_KEY, **environ) as door:
 
@@ -360,7 +360,7 @@ async def test_who_may_send(store: Store, environ: dict[str, str], without: int,
             return answer.status
 
         assert await status() == without
-        assert (await door.client.get("/info")).status == info
+        assert (await door.client.get("/info")).status == without
         assert await status(Host="collector.internal:8126") == without
         assert await status(**{"dd-api-key": API_KEY}) == 200
         assert await status(**{"DD-API-KEY": good.key}) == 200
