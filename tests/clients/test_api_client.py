@@ -38,7 +38,15 @@ def test_the_dora_client(house: Served, story: str) -> None:
     run_script("dora.py", story, server=house).good()
 
 
-@pytest.mark.parametrize("story", ["life", "list_and_search", "delete_it"])
+def test_an_incident_is_a_failure(house: Served) -> None:
+    """Reported, changed and resolved by the client: what it tells of time is the sum of its active states."""
+    incident = run_script("incidents.py", "life", server=house).good().split()[-1]
+    (one,) = house.get("/api/v1/failures?service=life-shop")["data"]
+    assert (one["id"], one["source"], one["services"], one["severity"]) == (incident, "incidents", ["life-cart", "life-shop"], "SEV-1")
+    assert one["state"] == "resolved" and 0 <= one["time_to_restore"] < 60
+
+
+@pytest.mark.parametrize("story", ["list_and_search", "delete_it"])
 def test_the_incidents_client(house: Served, story: str) -> None:
     run_script("incidents.py", story, server=house).good()
 
@@ -48,6 +56,6 @@ def test_the_service_definition_client(house: Served, story: str) -> None:
     run_script("definitions.py", story, server=house).good()
 
 
-@pytest.mark.parametrize("story", ["objects", "text", "list_and_delete", "refusals"])
+@pytest.mark.parametrize("story", ["objects", "text", "list_and_delete", "kinds", "relations", "preview", "refusals"])
 def test_the_catalogue_client(house: Served, story: str) -> None:
     run_script("catalogue.py", story, server=house).good()

@@ -1,4 +1,4 @@
-"""`SoftwareCatalogApi`, as far as entities go; each function is a story that the command line names."""
+"""Every method of `SoftwareCatalogApi`; each function is a story that the command line names."""
 
 from datadog_api_client.v2.api.software_catalog_api import SoftwareCatalogApi
 from datadog_api_client.v2.model.entity_v3_api_version import EntityV3APIVersion
@@ -13,6 +13,8 @@ from datadog_api_client.v2.model.entity_v3_system import EntityV3System
 from datadog_api_client.v2.model.entity_v3_system_kind import EntityV3SystemKind
 from datadog_api_client.v2.model.entity_v3_system_spec import EntityV3SystemSpec
 from datadog_api_client.v2.model.include_type import IncludeType
+from datadog_api_client.v2.model.kind_obj import KindObj
+from datadog_api_client.v2.model.relation_type import RelationType
 from door import client, refused, tell
 
 api = SoftwareCatalogApi(client())
@@ -90,10 +92,41 @@ def list_and_delete() -> None:
     assert refused(lambda: api.delete_catalog_entity("service:default/never-there")).status == 404
 
 
+def kinds() -> None:
+    (made,) = api.upsert_catalog_kind(KindObj(kind="cron-job", display_name="Nightly job", description="Runs at night")).data
+    assert (made.attributes.name, made.attributes.display_name) == ("cron-job", "Nightly job")
+    api.upsert_catalog_kind("kind: batch\ndescription: Runs in bulk\n")
+    listed = [one.attributes.name for one in api.list_catalog_kind_with_pagination(page_limit=2)]
+    assert {"cron-job", "batch", "service"} <= set(listed) and len(listed) == len(set(listed))
+    assert [one.id for one in api.list_catalog_kind(filter_name="cron-job").data] == [made.id]
+    assert api.delete_catalog_kind(made.id) is None
+    assert api.list_catalog_kind(filter_name="cron-job").data == []
+
+
+def relations() -> None:
+    api.upsert_catalog_entity(entity("related-shop", owner="related-team"))
+    system = EntityV3System(
+        api_version=EntityV3APIVersion.V3, kind=EntityV3SystemKind.SYSTEM, metadata=EntityV3Metadata(name="related-system"),
+        spec=EntityV3SystemSpec(components=["service:related-shop"]),
+    )  # fmt: skip
+    api.upsert_catalog_entity(system)
+    owned = api.list_catalog_relation(filter_from_ref="service:default/related-shop", filter_type=RelationType.RELATIONTYPEOWNEDBY)
+    (one,) = owned.data
+    assert (one.attributes._from.name, one.attributes.to.name, one.attributes.to.kind) == ("related-shop", "related-team", "team")
+    parts = list(api.list_catalog_relation_with_pagination(page_limit=1, filter_from_ref="system:default/related-system"))
+    assert [one.attributes.to.name for one in parts] == ["related-shop"], parts
+
+
+def preview() -> None:
+    before = [one.id for one in api.list_catalog_entity(page_limit=100).data]
+    api.preview_catalog_entities()
+    assert [one.id for one in api.list_catalog_entity(page_limit=100).data] == before
+
+
 def refusals() -> None:
     for wrong in ("apiVersion: v3\nkind: service\nmetadata: {}\n", "apiVersion: v3\nkind: service\nmetadata: {name: x, nme: y}\n", "- : ["):
         error = refused(lambda wrong=wrong: api.upsert_catalog_entity(wrong))
         assert error.status == 400 and error.body["errors"], (wrong, error)
 
 
-tell({story.__name__: story for story in (objects, text, list_and_delete, refusals)})
+tell({story.__name__: story for story in (objects, text, list_and_delete, kinds, relations, preview, refusals)})
