@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
-from bot.facts.marks import mark_deployment
+from bot.facts.marks import INFERENCE, mark, mark_deployment
 from bot.store import Reader, Writer
 
 Kind = Literal["deployment", "failure", "incident"]
@@ -19,6 +19,7 @@ class Standing(NamedTuple):
     started_at: Instant
     finished_at: Instant
     gone: int
+    inferred_from: str
 
     @property
     def series(self) -> Series:
@@ -48,6 +49,9 @@ def record_deletion(
         return False
     writer.execute("bury_deployment", id=id)
     mark_deployment(writer, standing.series, started_at=standing.started_at, finished_at=standing.finished_at)
+    if standing.inferred_from:
+        # A derivation that is under way has not seen this, and must not bring it back.
+        mark(writer, stage=INFERENCE, key=standing.inferred_from, from_at=0)
     return True
 
 

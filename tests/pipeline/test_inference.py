@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.dora.events import NewDeployment
+from bot.dora.events import NewDeployment, ReleaseSeen, RepositoryRef
 from bot.dora.inference import FORGE_DEPLOYMENTS, RELEASES, TAGS
 from bot.facts.deployments import record_deployment
 from bot.facts.tombstones import record_deletion
 from bot.pipeline.derive import deriver, rebuild
-from bot.store import Store
+from bot.pipeline.recording import record_events
+from bot.store import Store, Writer
 from tests.pipeline.inference_room import (
     NAME,
     SHOP,
@@ -209,6 +210,51 @@ def test_what_was_deleted_does_not_come_back(room: Room) -> None:
     room.store.write(lambda writer: record_deletion(writer, "deployment", id, received_at=LATER))
     assert play(room, hear(status(3, "success"))) == []
     assert room.store.read(lambda reader: reader.fetch("fingerprint_change_sets", lambda *columns: columns)) == []
+
+
+def test_a_deletion_during_a_derivation_is_not_undone(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The derivation has read, the deletion is written, the derivation writes."""
+    play(room, define("Shop"), hear(status(4, "success")))
+    (id,) = ids(room.store)
+    whole = deriver._holds
+
+    def delete(writer: Writer, mark: deriver.Mark) -> bool:
+        monkeypatch.setattr(deriver, "_holds", whole)
+        held = whole(writer, mark)
+        record_deletion(writer, "deployment", id, received_at=LATER)
+        return held
+
+    hear(status(3, "success"))(room)
+    monkeypatch.setattr(deriver, "_holds", delete)
+    assert play(room) == []
+
+
+def test_rebuild_brings_back_what_was_lost(room: Room, history: GitRepo) -> None:
+    room.know(NAME, history.path)
+    play(room, define("Shop"), hear(status(4, "success")), ingest(history), rule(TAGS, pattern="v*"))
+    before = room.fingerprint()
+    known = ids(room.store)
+    room.store.write(lambda writer: writer.execute_many("bury_deployment", [{"id": id} for id in known]))
+    assert deployments(room.store) == []
+    for _ in rebuild(room.store, progress=lambda _: None):
+        pass
+    room.work()
+    assert (room.fingerprint(), len(known)) == (before, 3)
+
+
+def test_a_release_listed_by_its_tag_is_the_one_that_was_told(room: Room) -> None:
+    """GitLab's API does not tell the number that its events go by."""
+    def seen(number: str, told: float, state: str = "published") -> Act:
+        ref = RepositoryRef(name=NAME, forge="gitlab", forge_id="7", seen_at=at(1))
+        one = ReleaseSeen(
+            repository=ref, forge_id=number, tag="v1", name="", state=state, published_at=at(200), at=at(told)
+        )  # fmt: skip
+        return lambda room: room.store.write(lambda writer: record_events(writer, [one], now=LATER))
+
+    play(room, seen("5", 200))
+    assert [one.finished for one in play(room, seen("tag:v1", 300), rule(RELEASES, service="Shop"))] == [200]
+    assert play(room, seen("5", 400, "deleted")) == []
+    assert [one.version for one in play(room, seen("tag:v1", 500))] == ["v1"], "made again, while nobody listened"
 
 
 # Order ------------------------------------------------------------------------------------------------------------------

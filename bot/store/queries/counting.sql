@@ -16,7 +16,7 @@ SELECT id FROM tombstone WHERE kind = :kind AND id IN (:keys)
 
 -- name: deployment_standing
 -- Where a deployment stands in time, and whether it is still there.
-SELECT service, env, started_at, finished_at, gone FROM deployment WHERE id = :id
+SELECT service, env, started_at, finished_at, gone, inferred_from FROM deployment WHERE id = :id
 
 -- name: bury_deployment
 -- A deployment was deleted.
