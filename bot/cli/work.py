@@ -45,7 +45,7 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 @click.option("--service", default="", metavar="S", help="What is deployed; default: services whose definition names the repository.")
 @click.option("--env", default="", metavar="E", help="The environment (default: none); of forge deployments: only those to it.")
 @click.option("--repo", "repository", metavar="R", help="The repository, if several are synced; default for pull requests: all.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Nothing before, by its last update; default: all.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Nothing before (pull requests: updated before); default: all.")
 @click.option("--no-prereleases", is_flag=True, help="Releases that are not marked as pre-releases alone.")
 @click.option("--forget", is_flag=True, help="Take back what was asked for with the same options: its deployments go.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
