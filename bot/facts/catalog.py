@@ -5,7 +5,7 @@ by the file's path. So it does not matter in which order they came.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from bot.dora.commits import Sha
@@ -18,7 +18,7 @@ from bot.facts.inferences import Inference, inferences_of, mark_inferences
 from bot.facts.marks import mark_inference, mark_series
 from bot.facts.names import load_web_roots
 from bot.facts.registry import named_repositories
-from bot.facts.telemetry import TELEMETRY
+from bot.facts.telemetry import TELEMETRY, telemetry_services
 from bot.guard import decode_json_as
 from bot.store import Reader, Row, Value, Writer
 
@@ -118,8 +118,8 @@ class ClaimsChange:
     claims: Mapping[Origin, tuple[ServiceDefinition, ...]]
     in_force: tuple[Claim, ...]
     gone: tuple[str, ...]
-    new: tuple[str, ...]
-    """Services that had no definition."""
+    shown: tuple[str, ...]
+    """Services that telemetry showed, and which have a definition only now, or no more."""
     series: tuple[Series, ...]
     inferences: tuple[Inference, ...]
     """From the repositories that a definition which differs names or named: what follows may belong to other services."""
@@ -142,7 +142,7 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
         claims={origin: tuple(said) for origin, said in new.items()},
         in_force=tuple(claim for service, claim in winners.items() if before.get(service) != claim.definition),
         gone=tuple(sorted(before.keys() - after.keys())),
-        new=tuple(sorted(after.keys() - before.keys())),
+        shown=_shown(reader, before.keys() ^ after.keys()),
         series=tuple(one for one in series if one.service in changed),
         inferences=_inferences(reader, [
             definition
@@ -151,6 +151,10 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
             for definition in (before.get(service), after.get(service))
         ]),
     )  # fmt: skip
+
+
+def _shown(reader: Reader, services: Set[str]) -> tuple[str, ...]:
+    return tuple(service for service in telemetry_services(reader) if service in services) if services else ()
 
 
 def _inferences(reader: Reader, definitions: Iterable[ServiceDefinition | None]) -> tuple[Inference, ...]:
@@ -177,7 +181,7 @@ def write_claims(writer: Writer, change: ClaimsChange) -> None:
     for series in change.series:
         mark_series(writer, series, from_at=0)
     mark_inferences(writer, change.inferences)
-    for service in (*change.gone, *change.new):
+    for service in change.shown:
         mark_inference(writer, TELEMETRY, service)
 
 
