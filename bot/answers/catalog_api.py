@@ -17,6 +17,8 @@ from bot.store import Reader
 Document = Mapping[str, object]
 OLDER = "v2.2"
 """How the API of definitions shows an entity of v3, which it does not know."""
+MOST_CHECKED = 10
+"""Definitions of one request whose patterns are held against the files of their repositories: there may be many files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +95,18 @@ def find_definition(reader: Reader, service: str, *, version: str) -> Definition
 
 def show_sent(reader: Reader, entities: Sequence[CatalogEntity], *, received_at: Instant) -> list[DefinitionAnswer]:
     """Definitions that were just sent, as they were sent, with everything their sender should know."""
-    return [_sent(reader, entity, received_at) for entity in entities]
+    return [_sent(reader, entity, received_at, number) for number, entity in enumerate(entities)]
 
 
-def sent_notices(reader: Reader, definition: ServiceDefinition | None) -> list[Notice]:
-    """What the sender of a definition should know of it now that it is there."""
+def sent_notices(reader: Reader, definition: ServiceDefinition | None, number: int) -> list[Notice]:
+    """What the sender of a definition, the `number`-th of its request, should know of it now that it is there."""
     if definition is None:
         return []
     claims = load_claims(reader, definition.service)
     if claims and claims[0].origin.rank != API:
         told = f"not in force as long as {claims[0].definition.place} defines the service too, which comes first"
         return [Notice(where="", message=told)]
-    return _path_notices(reader, definition.service)
+    return _path_notices(reader, definition.service) if number < MOST_CHECKED else []
 
 
 def only_in_files(reader: Reader, service: str) -> str:
@@ -114,14 +116,14 @@ def only_in_files(reader: Reader, service: str) -> str:
     return ", ".join(claim.definition.place for claim in load_claims(reader, service))
 
 
-def _sent(reader: Reader, entity: CatalogEntity, received_at: Instant) -> DefinitionAnswer:
+def _sent(reader: Reader, entity: CatalogEntity, received_at: Instant, number: int) -> DefinitionAnswer:
     definition = entity.definition
     return DefinitionAnswer(
         service=entity.name,
         document=json.loads(entity.document),
         ingested=entity.schema_version,
         origin=Origin(kind="api", detail="" if definition is None else definition.place, modified_at=received_at),
-        notices=(*entity.notices, *sent_notices(reader, definition)),
+        notices=(*entity.notices, *sent_notices(reader, definition, number)),
     )
 
 

@@ -127,7 +127,7 @@ def relations_of(entities: Iterable[EntityAnswer]) -> list[Relation]:
 
 def show_sent_entities(reader: Reader, entities: Sequence[CatalogEntity], *, received_at: Instant | None) -> list[EntityAnswer]:
     """Entities that were just sent, or (without an instant) would be, as they were sent."""
-    return [_sent(reader, entity, received_at) for entity in entities]
+    return [_sent(reader, entity, received_at, number) for number, entity in enumerate(entities)]
 
 
 def find_ref(reader: Reader, given: str) -> str:
@@ -171,8 +171,8 @@ def _of_stored(one: StoredEntity) -> EntityAnswer:
     )  # fmt: skip
 
 
-def _sent(reader: Reader, one: CatalogEntity, received_at: Instant | None) -> EntityAnswer:
-    notices = () if received_at is None else sent_notices(reader, one.definition)
+def _sent(reader: Reader, one: CatalogEntity, received_at: Instant | None, number: int) -> EntityAnswer:
+    notices = () if received_at is None else sent_notices(reader, one.definition, number)
     return EntityAnswer(
         ref=one.ref, kind=one.kind, namespace=one.namespace, name=one.name, owner=one.owner, schema_version=one.schema_version,
         document=_document(one.document, one.schema_version), text=one.text, notices=(*one.notices, *notices),

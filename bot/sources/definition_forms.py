@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bot.dora.definitions import ServiceDefinition
 from bot.guard import GuardError, decode_json, decode_json_as
-from bot.sources.catalog_api import as_node, text_values
+from bot.sources.catalog_api import RefusedError, as_node, text_values
 from bot.sources.definitions import EXTENSION, check_entity
 from bot.sources.schema_check import check_schema
 
@@ -258,7 +258,10 @@ def _written(said: _Said, version: str) -> Document | None:
     document = {key: value for key, value in document.items() if value not in ({}, [])}
     if said.extensions:
         document["extensions"] = said.extensions
-    node = as_node(document)
+    try:
+        node = as_node(document)
+    except RefusedError:  # it has grown beyond what is accepted
+        return None
     if version == "v3":
         return None if check_entity("", node, "datadog/v3/service.schema") else document
     return None if check_schema("", node, f"datadog/{version}") else document
