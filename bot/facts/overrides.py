@@ -10,7 +10,7 @@ from bot.dora.overrides import UNSET, Override, RemediationType, Unset, Word
 from bot.facts.marks import CLASSIFICATION, mark_series
 from bot.store import Reader, Writer
 
-__all__ = ["UNSET", "Override", "Recorded", "Unset", "find_latest", "load_audit", "load_overrides", "record_override"]
+__all__ = ["UNSET", "Override", "Recorded", "Unset", "find_latest", "load_audit", "load_overrides", "load_series_overrides", "record_override"]
 
 _FAILURE = {None: "removed", True: "true", False: "false"}
 _SAID = {text: value for value, text in _FAILURE.items()}
@@ -83,9 +83,9 @@ def load_audit(reader: Reader, deployment_id: str) -> Sequence[Recorded]:
     return load_overrides(reader, [deployment_id])
 
 
-def load_naming_overrides(reader: Reader, ids: Iterable[str]) -> list[Recorded]:
-    """All corrections of the deployments that any of these was ever said to have mended."""
-    return load_overrides(reader, reader.fetch_in("overrides_naming", str, sorted(set(ids))))
+def load_series_overrides(reader: Reader, series: Series) -> list[Recorded]:
+    """All corrections of the deployments of a series, and of those (of any series) that one of them is said to have mended."""
+    return reader.fetch("series_overrides", _recorded, service=series.service, env=series.env)
 
 
 def find_latest(reader: Reader, service: str, env: str, version: str) -> str | None:

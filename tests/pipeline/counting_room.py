@@ -45,7 +45,7 @@ def deployed(
     """A deployment that finished at a minute; `begun` is when it started, `told` when it was received."""
     new = NewDeployment(
         id=id, service=service, env=env, version=version, repository_url="https://github.com/acme/shop" if sha else "",
-        repository="github.com/acme/shop" if sha else "", commit_sha=bytes.fromhex(sha * 40) if sha else None,
+        repository="github.com/acme/shop" if sha else "", commit_sha=bytes.fromhex(sha * (40 // len(sha))) if sha else None,
         started_at=at(minute if begun is None else begun), finished_at=at(minute), team="", tags=tags, source=source,
     )  # fmt: skip
     return Told(

@@ -16,7 +16,7 @@ from bot.dora.remediation import Carried, CarriedChange, Classified, classify
 from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, matches
 from bot.dora.series_past import CarriedRow
-from bot.facts.overrides import load_naming_overrides, load_overrides
+from bot.facts.overrides import load_series_overrides
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
 from bot.pipeline.derive.difference import CLASSIFICATION, REMEDIATION, Edit, difference
@@ -94,10 +94,8 @@ def derive_series_classification(
 
 def _corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correction], list[Correction]]:
     """What people say of the deployments of the series, and of those (of any series) that one of them is said to have mended."""
-    merged = facts.merged
-    ids = {*merged, *(one.id for one in facts.deployments)}
-    words = {one.word for one in (*load_overrides(reader, ids), *load_naming_overrides(reader, ids))}
-    corrections = corrections_of(words, merged)
+    words = [one.word for one in load_series_overrides(reader, facts.series)]
+    corrections = corrections_of(words, facts.merged)
     counted = {one.id for one in facts.deployments}
     return (
         {id: one for id, one in corrections.items() if id in counted},

@@ -27,9 +27,16 @@ UPDATE deployment SET gone = 1 WHERE id = :id
 SELECT deployment_id, received_at, receipt, told_by, reason, change_failure, remediation_type, remediation_id
 FROM deployment_override WHERE deployment_id IN (:keys)
 
--- name: overrides_naming
--- What people said of deployments that any of these remediated, by one saying of theirs.
-SELECT DISTINCT deployment_id FROM deployment_override WHERE remediation_id IN (:keys)
+-- name: series_overrides
+-- What people said of the deployments of a series, and of those, of any series, that one of these is said to have mended.
+SELECT o.deployment_id, o.received_at, o.receipt, o.told_by, o.reason, o.change_failure, o.remediation_type, o.remediation_id
+FROM deployment_override o
+WHERE o.deployment_id IN (
+    SELECT p.deployment_id FROM deployment_override p JOIN deployment d ON d.id = p.deployment_id
+    WHERE d.service = :service AND d.env = :env
+    UNION ALL
+    SELECT p.deployment_id FROM deployment_override p JOIN deployment d ON d.id = p.remediation_id
+    WHERE p.remediation_id <> '' AND d.service = :service AND d.env = :env)
 
 -- name: deployments_placed
 -- The series of these deployments.
