@@ -38,3 +38,7 @@ JOIN change c ON c.deployment_id = d.id
 JOIN git_commit g ON g.repository_id = c.repository_id AND g.sha = c.sha
 WHERE d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at AND d.gone = 0
 GROUP BY g.author, g.authored_at ORDER BY g.author, g.authored_at
+
+-- name: fingerprint_ai_activity
+-- What users did with AI tools.
+SELECT user_email, day, tool, is_active, models FROM ai_activity ORDER BY user_email, day, tool
