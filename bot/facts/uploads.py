@@ -74,16 +74,20 @@ def record_report(writer: Writer, repository_id: int, commit: Sha, *, files: int
 
 
 def usable_commits(reader: Reader, name: RepositoryId, asked: Sequence[Sha]) -> list[Sha]:
-    """Those of the commits that a client need not send, in the order asked.
+    """Those of the commits (newest first) that a client need not send, in the order asked.
 
-    None at all when one of them is here without all its trees: a client leaves out what the commits it is told of hold, and
-    all that their ancestors hold. Told of nothing it sends every tree of its whole window.
+    A client leaves out what the commits it is told of hold, and all their ancestors with what these hold. So it is told of none, and
+    sends every commit and tree of its window, when one of them is here without all its trees, or stands without all its parents
+    while an older one is unknown.
     """
     repository = find_repository(reader, name)
     if repository is None:
         return []
-    known = dict(reader.fetch_in("upload_commits_asked", _usable, asked, repository_id=repository.id))
-    return [sha for sha in asked if sha in known] if all(known.values()) else []
+    known = {row.sha: row for row in reader.fetch_in("upload_commits_known", _known, asked, repository_id=repository.id)}
+    cut = next((at for at, sha in enumerate(asked) if sha in known and not known[sha].whole), len(asked))
+    if any(not row.usable for row in known.values()) or any(sha not in known for sha in asked[cut:]):
+        return []
+    return [sha for sha in asked if sha in known]
 
 
 def known_commits(reader: Reader, repository_id: int, commits: Sequence[Sha]) -> dict[Sha, CommitKnown]:
@@ -145,10 +149,6 @@ def _kept(pack_id: bytes, size: int) -> KeptPack:
 
 def _known(sha: Sha, usable: int, whole: int) -> CommitKnown:
     return CommitKnown(bytes(sha), usable, whole)
-
-
-def _usable(sha: Sha, usable: int) -> tuple[Sha, bool]:
-    return bytes(sha), bool(usable)
 
 
 def kept_packs(reader: Reader, repository_id: int, *, sha_size: int) -> list[KeptPack]:

@@ -90,7 +90,7 @@ def split_parts(content_type: str, body: bytes, names: Sequence[str]) -> dict[st
         if at < 0 or body[start : start + 2] == b"--":
             break
         head = body.find(b"\r\n\r\n", start, start + LONGEST_HEADERS)
-        at = body.find(b"\r\n" + delimiter, max(head, start))
+        at = body.find(b"\r\n" + delimiter, head + 4)
         if head < 0 or at < 0:
             raise InvalidError("", "The multipart body is cut off.")
         named = _NAME.search(body[start:head].lstrip(b"\r\n"))

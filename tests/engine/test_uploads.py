@@ -1,17 +1,29 @@
 """History that CI uploads: the same numbers as a clone, in any order of packs, deployments and uploads."""
 
-from collections.abc import AsyncIterator
+import random
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner
+
+from bot.cli.main import main
 from bot.engine.inline import Inline
+from bot.engine.operations import perform
+from bot.git.packs import Quarantine
 from bot.pipeline.history import unpack_path_ids
+from bot.pipeline.uploads import due_uploads, take_in
 from bot.settings import Settings, load_settings
 from bot.store import Store
-from tests.support.gitrepo import START, GitRepo
-from tests.support.uploads import Uploading
+from tests.git.hostile_packs import CORPUS
+from tests.support.gitrepo import START, GitRepo, git
+from tests.support.uploads import Uploading, make_packs
 from tests.web.doors import API_KEY, Door, document, open_door
 
 URL = "https://git.example.org/acme/shop.git"
@@ -56,11 +68,13 @@ class Room:
 
 
 @asynccontextmanager
-async def opened(store: Store, tmp_path: Path, repository: Path, *, since: int = START - 86_400, size: str = "3m", url: str = URL) -> AsyncIterator[Room]:
+async def opened(
+    store: Store, tmp_path: Path, repository: Path, *, since: int = START - 86_400, parts: int = 1, data: str = "data"
+) -> AsyncIterator[Room]:
     """A room over a store."""
-    settings = _settings(tmp_path)
+    settings = _settings(tmp_path, data)
     async with open_door(store) as door:
-        ci = Uploading(client=door.client, repository=repository, folder=tmp_path / "packs", url=url, key=API_KEY, since=since, size=size)
+        ci = Uploading(client=door.client, repository=repository, folder=tmp_path / "packs", url=URL, key=API_KEY, since=since, parts=parts)
         work = Inline(store, settings)
         try:
             yield Room(door, ci, work, store)
@@ -68,8 +82,8 @@ async def opened(store: Store, tmp_path: Path, repository: Path, *, since: int =
             await work.close()
 
 
-def _settings(tmp_path: Path) -> Settings:
-    return load_settings({"DATA_DIR": str(tmp_path / "data"), "SERVICE_DEFINITIONS": str(tmp_path / "definitions")})
+def _settings(tmp_path: Path, data: str) -> Settings:
+    return load_settings({"DATA_DIR": str(tmp_path / data), "SERVICE_DEFINITIONS": str(tmp_path / "definitions")})
 
 
 def commits(store: Store) -> dict[str, tuple[object, ...]]:
@@ -132,3 +146,242 @@ async def test_deployments_before_and_after_the_upload_give_equal_numbers(store:
         numbers = [(await room.get(f"/api/v1/metrics?service={name}&from=2026-01-01"))["data"][0] for name in ("early", "late")]
         assert numbers[0] | {"group": 0} == numbers[1] | {"group": 0}
         assert numbers[0]["change_lead_time"]["commits"] == 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_packs_in_any_order_with_deployments_among_them(store: Store, tmp_path: Path, seed: int) -> None:
+    """Each pack holds a fifth of the objects, whichever; each is looked at as it comes."""
+    path, shas = story(tmp_path / "repo.git")
+    chance = random.Random(seed)
+    async with opened(store, tmp_path, path, parts=5) as room:
+        steps: list[Callable[[], Awaitable[object]]] = [
+            partial(room.ci.send, pack, sha=shas[-1]) for pack in await room.ci.plan(shas[-1]) * 2
+        ]
+        steps += [partial(room.deploy, shas[n], at=START + 10_000 * n) for n in (1, 4, 6)]
+        chance.shuffle(steps)
+        for step in steps:
+            await step()
+            if chance.random() < 0.6:
+                await room.settle()
+        await room.settle()
+        found = commits(store)
+        assert set(found) == set(shas) and all(row[5] is not None and row[6] == 3 for row in found.values())
+        newest, middle, oldest = (await room.get("/api/v1/deployments"))["data"]
+        assert oldest["not_computed"] == "first_deployment"
+        assert {change["subject"] for change in await room.changes(middle["id"])} == {"b", "topic", "Merge branch 'topic'"}
+        assert {change["subject"] for change in await room.changes(newest["id"])} == {"rename", "last"}
+
+
+async def test_three_packs_and_the_rest_is_waited_for(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path, parts=3) as room:
+        first, *others = await room.ci.plan(shas[-1])
+        room.door.now[0] = time.time_ns()
+        await room.ci.send(first, sha=shas[-1])
+        await room.settle()
+        shown = (await room.repository())["upload"]
+        assert (shown["state"], shown["packs"]) == ("received", 1) and "waited for" in shown["reason"]
+        assert commits(store) == {} and await room.ci.search(shas) == []
+        for pack in others:
+            room.door.now[0] = time.time_ns()
+            await room.ci.send(pack, sha=shas[-1])
+        await room.settle()
+        shown = (await room.repository())["upload"]
+        assert (shown["state"], shown["packs"], shown["commits"], shown["reason"]) == ("done", 3, 7, None)
+        assert shown["commit_sha"] == shas[-1]
+        assert set(commits(store)) == set(shas) and await room.ci.search(shas[::-1]) == shas[::-1]
+
+
+async def test_a_pack_that_never_comes(store: Store, tmp_path: Path) -> None:
+    """What is there is shown as far as it is known, nothing of it is claimed, and the next upload mends it."""
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path, parts=3) as room:
+        packs = await room.ci.plan(shas[-1])
+        for pack in packs[1:]:
+            await room.ci.send(pack, sha=shas[-1])
+        await room.settle()
+        shown = (await room.repository())["upload"]
+        assert shown["state"] == "incomplete" and "did not arrive" in shown["reason"]
+        found = commits(store)
+        assert found and any(row[5] is None for row in found.values())
+        assert await room.ci.search(shas) == []
+        assert await room.ci.upload(shas[-1]) == 3
+        await room.settle()
+        assert (await room.repository())["upload"]["state"] == "done"
+        assert {row[5] is None for row in commits(store).values()} == {False}
+        assert set(commits(store)) == set(shas)
+
+
+async def test_the_next_upload_sends_only_what_is_new(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        for sha in (shas[1], shas[4], shas[6]):
+            assert await room.ci.upload(sha) == 1
+            await room.settle()
+        assert {row[5] is None for row in commits(store).values()} == {False}
+        incremental = commits(store)
+        (all_at_once,) = make_packs(path, tmp_path, new=shas, since=room.ci.since)
+        sizes = store.read(lambda reader: reader.fetch("packs_kept", lambda id, size: size, repository_id=1, sha_size=20))
+        assert sum(sizes) < 1.5 * len(all_at_once), "nothing was sent twice"
+    assert set(incremental) == set(shas)
+
+
+async def test_where_the_window_begins_and_a_later_upload_that_reaches_further_back(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    begin = START + 3 * 60 - 1
+    async with opened(store, tmp_path, path, since=begin) as room:
+        first = await room.deploy(shas[2], at=START + 10_000)
+        second = await room.deploy(shas[6], at=START + 20_000)
+        await room.ci.upload(shas[-1])
+        await room.settle()
+        found = commits(store)
+        assert set(found) == set(shas[2:])
+        # Neither holds every file of its tree: what they changed is not known.
+        assert (found[shas[2]][5], found[shas[2]][0], found[shas[2]][6]) == (None, "", 1)
+        assert (found[shas[3]][5], found[shas[3]][6]) == (None, 1)
+        assert found[shas[6]][5] == [b"old/3/file"]
+        assert {change["subject"] for change in await room.changes(second)} >= {"rename", "last", "topic"}
+        room.ci.since = START - 86_400
+        assert await room.ci.upload(shas[-1]) == 1
+        await room.settle()
+        whole = commits(store)
+        assert set(whole) == set(shas) and whole[shas[2]][0] == shas[1] and whole[shas[2]][5] == [b"src/b/two"]
+        assert {row[6] for row in whole.values()} == {3}
+        await room.deploy(shas[0], at=START + 5_000)
+        await room.settle()
+        assert {change["subject"] for change in await room.changes(first)} == {"a", "b"}
+
+
+async def test_a_branch_from_before_the_window(store: Store, tmp_path: Path) -> None:
+    """Told of a known commit the client leaves out what that commit's ancestors hold, which never came; asked again it is told of none."""
+    with GitRepo(tmp_path / "repo.git") as repo:
+        begin = repo.commit("start", files={f"d{n}/f": str(n) for n in range(4)} | {"gone/g": "1"})
+        repo.branch("topic", begin)
+        repo.commit("without", files={"gone/g": None})
+        old = repo.commit("old", files=["d0/f"])
+        window = START + 86_400
+        new = repo.commit("new", files=["d1/f"], authored_at=window + 60)
+        newer = repo.commit("newer", files=["d1/f"], authored_at=window + 120)
+        one = repo.commit("one", branch="topic", files=["d2/f"], authored_at=window + 180)
+        two = repo.commit("two", branch="topic", files=["d2/f"], authored_at=window + 240)
+        merged = repo.merge("topic", authored_at=window + 300, committed_at=window + 300)
+        last = repo.commit("last", files=["d3/f"], authored_at=window + 360)
+    async with opened(store, tmp_path, tmp_path / "repo.git", since=window) as room:
+        await room.ci.upload(newer)
+        await room.settle()
+        assert await room.ci.search([newer, new]) == [newer, new]
+        await room.ci.upload(merged)
+        await room.settle()
+        found = commits(store)
+        assert found[merged][0] == newer + two, "the graph is whole"
+        assert found[one][5] is None and old not in found
+        assert await room.ci.search([merged, two, one, newer, new]) == []
+        await room.ci.upload(last)
+        await room.settle()
+        found = commits(store)
+        assert found[last][5] == [b"d3/f"] and found[two][5] == [b"d2/f"]
+        assert (await room.repository())["upload"]["state"] == "done"
+        assert set(await room.ci.search([last, merged, two, one, newer, new])) == {last, merged, two, one, newer, new}
+
+
+async def test_a_data_folder_that_is_lost_or_another_workers(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.upload(shas[1])
+        await room.settle()
+    shutil.rmtree(tmp_path / "data" / "uploads")
+    async with opened(store, tmp_path, path, data="other") as room:
+        await room.ci.upload(shas[4])
+        await room.settle()
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.upload(shas[6])
+        await room.settle()
+    found = commits(store)
+    assert set(found) == set(shas) and all(row[5] is not None for row in found.values())
+
+
+async def test_beside_a_clone(store: Store, tmp_path: Path) -> None:
+    """What is cloned stays whole, and an upload of the same repository breaks none of its fetches."""
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path, since=START + 5 * 60) as room:
+        await room.ci.upload(shas[-1])
+        await room.settle()
+        assert any(row[5] is None for row in commits(store).values())
+        await perform(room.work, "sync", {"remotes": [str(path)], "name": URL}, progress=lambda _: None)
+        whole = commits(store)
+        assert {row[6] for row in whole.values()} == {3} and set(whole) == set(shas)
+        await room.ci.upload(shas[-1])
+        await room.settle()
+        assert commits(store) == whole
+        with GitRepo(path) as repo:
+            more = repo.commit("more", files=["src/z"], branch="more")
+        await perform(room.work, "sync", {"remotes": [str(path)], "name": URL}, progress=lambda _: None)
+        assert commits(store)[more][5] == [b"src/z"]
+        shown = await room.repository()
+        assert (shown["state"], shown["access"]) == ("synced", "clone")
+
+
+async def test_a_refused_pack_is_seen_everywhere(store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.send(CORPUS["a file"](), sha=shas[-1])
+        await room.settle()
+        shown = (await room.repository())["upload"]
+        assert (shown["state"], shown["reason"]) == ("refused", "It holds a blob: only commits and trees are taken.")
+        page = await (await room.door.client.get("/repositories", headers={"Authorization": f"Bearer {API_KEY}"})).text()
+        assert "refused" in page and "It holds a blob" in page
+        csv = await (await room.door.client.get("/api/v1/repositories.csv", headers={"Authorization": f"Bearer {API_KEY}"})).text()
+        assert "upload.reason" in csv and "It holds a blob" in csv
+    for name, value in {"DATABASE_URL": store_url, "DATA_DIR": str(tmp_path / "data"), "SERVICE_DEFINITIONS": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(main, ["doctor"])
+    assert said.exit_code == 1
+    assert f"WRONG  {NAME}: the last upload ({shas[-1][:10]}) is refused: It holds a blob" in said.output
+
+
+async def test_a_pack_that_kills_the_process_is_given_up(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, shas = story(tmp_path / "repo.git")
+
+    def die(*_: object) -> None:
+        raise SystemExit(9)
+
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.upload(shas[-1])
+        monkeypatch.setattr(Quarantine, "add", die)
+        clock = [time.time_ns()]
+        (push,) = store.read(lambda reader: due_uploads(reader, now=clock[0]))
+        for _ in range(5):
+            assert store.read(lambda reader: due_uploads(reader, now=clock[0])) == [push]
+            with pytest.raises(SystemExit):
+                take_in(store, tmp_path / "data", push, clock=lambda: clock[0])
+            clock[0] += 3_600 * 10**9
+        assert take_in(store, tmp_path / "data", push, clock=lambda: clock[0]) is None
+        shown = (await room.repository())["upload"]
+        assert shown["state"] == "refused" and "5 times" in shown["reason"]
+
+
+async def test_a_machine_that_is_at_fault_refuses_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.upload(shas[-1])
+        with monkeypatch.context() as broken:
+            broken.setenv("PATH", "/nowhere")
+            await room.settle()
+        shown = (await room.repository())["upload"]
+        assert shown["state"] == "received" and "GitMissingError" in shown["reason"]
+        room.work.uploader.clock = lambda: time.time_ns() + 3_600 * 10**9
+        await room.settle()
+        assert set(commits(store)) == set(shas)
+
+
+async def test_names_of_64_digits(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "repo.git"
+    git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", str(path))
+    tree = git(path, "mktree", "--missing", stdin=b"100644 blob " + b"1" * 64 + b"\tfile\n").strip()
+    text = f"tree {tree}\nauthor A <a@b> {START} +0000\ncommitter A <a@b> {START} +0000\n\nx\n"
+    sha = git(path, "hash-object", "-t", "commit", "-w", "--stdin", stdin=text.encode()).strip()
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.upload(sha)
+        await room.settle()
+        assert await room.ci.search([sha]) == [sha]
+    assert commits(store)[sha][5] == [b"file"]

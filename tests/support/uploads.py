@@ -1,7 +1,6 @@
 """`datadog-ci git-metadata upload` as it behaves on the wire: the same git commands, the same bodies, its second round for shallow clones."""
 
 import json
-import subprocess
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 
-from tests.support.gitrepo import ENVIRONMENT, git
+from tests.support.gitrepo import git
 
 SEARCH, PACK, LIST = "/api/v2/git/repository/search_commits", "/api/v2/git/repository/packfile", "/api/v2/srcmap"
 
@@ -44,19 +43,26 @@ def list_form(files: Sequence[str], *, sha: str, url: str) -> tuple[str, bytes]:
     )
 
 
-def make_packs(repository: Path, folder: Path, *, new: Sequence[str], known: Sequence[str] = (), since: int, size: str = "3m") -> list[bytes]:
-    """The packs of `new` without what `known` ones hold, in the order of their names; `since` in epoch seconds."""
+def make_packs(
+    repository: Path, folder: Path, *, new: Sequence[str], known: Sequence[str] = (), since: int, parts: int = 1
+) -> list[bytes]:
+    """The packs of `new` without what `known` ones hold; `since` in epoch seconds.
+
+    The client has git cut them at 3 MiB; here small ones are dealt out to `parts` packs, each of which stands alone too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     objects = git(
         repository, "rev-list", "--objects", "--no-object-names", "--filter=blob:none", f"--since={since}",
         *(f"^{sha}" for sha in known), *new,
     )  # fmt: skip
+    listed = objects.splitlines(keepends=True)
+    return [_packed(repository, folder, "".join(listed[part::parts])) for part in range(parts)]
+
+
+def _packed(repository: Path, folder: Path, objects: str) -> bytes:
     prefix = folder / uuid.uuid4().hex
-    done = subprocess.run(
-        ["git", "-C", str(repository), "pack-objects", "-q", "--compression=9", f"--max-pack-size={size}", str(prefix)],
-        input=objects.encode(), env=ENVIRONMENT, capture_output=True, check=True,
-    )  # fmt: skip
-    return [Path(f"{prefix}-{name}.pack").read_bytes() for name in sorted(done.stdout.decode().split())]
+    name = git(repository, "pack-objects", "-q", "--compression=9", "--max-pack-size=3m", str(prefix), stdin=objects.encode()).strip()
+    return Path(f"{prefix}-{name}.pack").read_bytes()
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Uploading:
     url: str
     key: str
     since: int
-    size: str = "3m"
+    parts: int = 1
     answers: list[int] = field(default_factory=list)
 
     async def search(self, commits: Sequence[str]) -> list[str]:
@@ -94,7 +100,7 @@ class Uploading:
         new = [sha for sha in window if sha not in known]
         if not new:
             return []
-        return make_packs(self.repository, self.folder, new=new, known=known, since=self.since, size=self.size)
+        return make_packs(self.repository, self.folder, new=new, known=known, since=self.since, parts=self.parts)
 
     async def upload(self, head: str) -> int:
         """Upload what the server lacks of a commit's history; how many packs that took."""

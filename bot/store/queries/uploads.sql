@@ -40,10 +40,6 @@ WHERE repository_id = :repository_id AND pack_id = :pack_id AND received_at = :r
 -- A pack whose contents are in another one now.
 DELETE FROM upload_pack WHERE repository_id = :repository_id AND pack_id = :pack_id AND state = 'done'
 
--- name: upload_commits_asked
--- Which of these commits were uploaded, and whether all their trees are here.
-SELECT sha, usable FROM upload_commit WHERE repository_id = :repository_id AND sha IN (:keys)
-
 -- name: upload_commits_known
 -- What is known of these uploaded commits.
 SELECT sha, usable, whole FROM upload_commit WHERE repository_id = :repository_id AND sha IN (:keys)
