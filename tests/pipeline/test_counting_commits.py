@@ -72,7 +72,7 @@ def test_a_commit_that_no_sync_brings_is_passed_over_when_a_merged_deployment_to
     room = counting_room.Room(store)
     room.tell(switched(0, "github", retroactive=True), deployed("one", 0, version="1", sha=first))
     room.tell(deployed("lost", 50, version="x"), deployed("forge", 55, source="github", version="x", sha="ab" * 20))
-    room.tell(deployed("two", 100, version="2", sha=second))
+    room.tell(deployed("two", 100, version="2"), deployed("forge 2", 105, source="github", version="2", sha=second))
     assert (room.one("two").predecessor, room.one("two").not_computed) == ("lost", "predecessor_commit_unknown")
     history.clock = count(LATER)
     history.ingest()
