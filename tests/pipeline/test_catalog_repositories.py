@@ -20,6 +20,7 @@ from bot.facts.catalog import (
     plan_claims,
     write_claims,
 )
+from bot.facts.marks import INFERENCE
 from bot.facts.repositories import RepositoryRow, ensure_repository
 from bot.forges.client import NotThereError, RepositoryKey
 from bot.pipeline import ingest, mirror
@@ -46,6 +47,11 @@ SERVICE, ENTITY = "service.datadog.yaml", "entity.datadog.yaml"
 def text(service: str, *patterns: str, team: str = "shop") -> str:
     extension = f"extensions: {{datadoghq.com/dora-metrics: {{source_patterns: [{', '.join(patterns)}]}}}}\n" if patterns else ""
     return f"schema-version: v2.2\ndd-service: {service}\nteam: {team}\n{extension}"
+
+
+def series_marks(store: Store) -> set[tuple[str, str]]:
+    """The series that are marked, and no mark left; what is inferred from a repository has tests of its own."""
+    return {found for found in take_marks(store) if found[0] != INFERENCE}
 
 
 class Synced:
@@ -91,7 +97,7 @@ async def test_a_push_brings_definitions_into_force_and_takes_them_back(store: S
         assert found is not None
         assert (found.source_patterns, found.team, found.place) == (("src/**",), "shop", f"git.example.com/acme/shop@{SERVICE}:2")
         assert [one.service for one in store.read(load_definitions)] == ["jobs", "shopist"]
-        assert take_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
+        assert series_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
 
         packs = server.git.packs
         assert (await room.push({"x": "2"})).definitions is None, "nothing was said of definitions"
@@ -101,13 +107,13 @@ async def test_a_push_brings_definitions_into_force_and_takes_them_back(store: S
         assert room.definition("shopist") == found, "only the default branch counts"
 
         await room.push({SERVICE: text("Shopist", "src/**", team="web")})
-        assert take_marks(store) == set(), "a team changes no number"
+        assert series_marks(store) == set(), "a team changes no number"
         await room.push({SERVICE: text("Shopist", "lib/**")})
-        assert take_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
+        assert series_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
         assert room.definition("jobs") is None
         await room.push({SERVICE: None})
         assert store.read(load_definitions) == ()
-        assert take_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
+        assert series_marks(store) == {("changes", "shopist/prod"), ("changes", "shopist/")}
         room.repo.close()
 
 
@@ -255,17 +261,17 @@ def test_the_folder_wins_then_the_least_repository(store: Store, tmp_path: Path)
     folder = tmp_path / "definitions"
     later, sooner = add(store, "github.com/acme/b"), add(store, "github.com/acme/a")
     say(store, later, found(1, service=text("shopist", "b/**")), at=1)
-    assert take_marks(store) == {("changes", "shopist/prod")}
+    assert series_marks(store) == {("changes", "shopist/prod")}
     say(store, sooner, found(2, service=text("shopist", "b/**")), at=2)
-    assert take_marks(store) == set(), "another origin, the same paths"
+    assert series_marks(store) == set(), "another origin, the same paths"
     fold(store, folder, {"shop.yaml": text("shopist", "c/**")})
-    assert take_marks(store) == {("changes", "shopist/prod")}
+    assert series_marks(store) == {("changes", "shopist/prod")}
     assert claims(store, "shopist") == ["shop.yaml:2", f"github.com/acme/a@{SERVICE}:2", f"github.com/acme/b@{SERVICE}:2"]
     one = store.read(lambda reader: load_definition(reader, "shopist"))
     assert one and one.place == "shop.yaml:2"
 
     fold(store, folder, {})
-    assert take_marks(store) == {("changes", "shopist/prod")}
+    assert series_marks(store) == {("changes", "shopist/prod")}
     one = store.read(lambda reader: load_definition(reader, "shopist"))
     assert one and one.place == f"github.com/acme/a@{SERVICE}:2"
     say(store, sooner, found(3), at=3)
@@ -288,12 +294,12 @@ def test_code_that_is_claimed_in_other_ways_marks_too(store: Store) -> None:
     deploy(store, Series(service="shopist", env="prod"))
     row = add(store, "github.com/acme/shop")
     say(store, row, found(1, service=text("shopist")), at=1)
-    assert take_marks(store) == {("changes", "shopist/prod")}, "a deployment from elsewhere is flagged now"
+    assert series_marks(store) == {("changes", "shopist/prod")}, "a deployment from elsewhere is flagged now"
     entity = "apiVersion: v3\nkind: service\nmetadata: {name: shopist}\n"
     say(store, row, found(2, entity=entity), at=2)
-    assert take_marks(store) == set()
+    assert series_marks(store) == set()
     say(store, row, found(3, entity=entity + "datadog: {codeLocations: [{repositoryURL: 'https://github.com/acme/libs'}]}\n"), at=3)
-    assert take_marks(store) == {("changes", "shopist/prod")}
+    assert series_marks(store) == {("changes", "shopist/prod")}
 
 
 def test_a_file_that_was_seen_earlier_changes_nothing_any_more(store: Store) -> None:
