@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -10,6 +11,7 @@ import structlog
 
 from bot.dora.instants import MINUTE, Instant
 from bot.facts import uploads as facts
+from bot.git import GitError
 from bot.pipeline import uploads
 from bot.pipeline.mirror import Fetched
 from bot.settings import Settings
@@ -19,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE = MINUTE
 """Before a push is looked at again that this machine could not take in: a full disk, a missing git."""
+LEFT_BEHIND = 3_600.0
+"""Seconds after which a quarantine is nobody's any more."""
 
 Ingest = Callable[[Fetched], Awaitable[object]]
 
@@ -49,9 +53,11 @@ class Uploader:
             self.wanted.clear()
 
     def sweep(self) -> None:
-        """Remove what a process left behind that died."""
+        """Remove what a process left behind that died; what another worker has in hand is younger."""
         for folder in (self.settings.data_dir / "uploads").glob("tmp-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > LEFT_BEHIND:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def take_next(self) -> bool:
         """Take in the push that waits longest; whether there was one."""
@@ -81,6 +87,7 @@ class Uploader:
                         repository_id=push.repository_id, path="", began_at=self.clock(), full=False, wishes=(), uploaded=uploaded
                     )
                 )
+                await asyncio.to_thread(self._consolidate, push)
         except StoreError:
             raise
         except Exception as error:
@@ -90,6 +97,15 @@ class Uploader:
             self.running.pop(push.repository_id, None)
             if uploaded is not None:
                 await asyncio.to_thread(shutil.rmtree, uploaded.folder, ignore_errors=True)
+
+    def _consolidate(self, push: uploads.Push) -> None:
+        try:
+            merged = uploads.consolidate(self.store, self.settings.data_dir, push)
+        except GitError as error:
+            log.warning("packs could not be made one", repository=push.repository_id, error=str(error))
+            return
+        if merged:
+            log.info("packs made one", repository=push.repository_id, packs=merged)
 
     async def _postpone(self, push: uploads.Push, *, reason: str) -> None:
         again = self.clock() + PAUSE

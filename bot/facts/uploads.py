@@ -4,7 +4,7 @@ A pack is kept as it came for as long as its repository is: it exists nowhere el
 the trees of those before. Equal sets of packs give equal commits: a commit becomes usable, or whole, and never less.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,10 +32,12 @@ class PackRow(NamedTuple):
 
 
 class KeptPack(NamedTuple):
-    """A pack that was taken in; `size` in bytes."""
+    """A pack that was taken in; `size` in bytes, `commit` what it was sent for."""
 
     pack_id: bytes
     size: int
+    commit: Sha
+    received_at: Instant
 
 
 class CommitKnown(NamedTuple):
@@ -143,8 +145,8 @@ def _joined(new: CommitKnown, old: CommitKnown | None) -> CommitKnown:
     return CommitKnown(new.sha, max(new.usable, old.usable), max(new.whole, old.whole))
 
 
-def _kept(pack_id: bytes, size: int) -> KeptPack:
-    return KeptPack(bytes(pack_id), size)
+def _kept(pack_id: bytes, size: int, commit: Sha, received_at: Instant) -> KeptPack:
+    return KeptPack(bytes(pack_id), size, bytes(commit), received_at)
 
 
 def _known(sha: Sha, usable: int, whole: int) -> CommitKnown:
@@ -162,11 +164,11 @@ def pack_body(reader: Reader, repository_id: int, pack_id: bytes) -> bytes | Non
     return rows[0] if rows else None
 
 
-def merge_packs(
-    writer: Writer, repository_id: int, commit: Sha, pack: bytes, *, pack_id: bytes, merged: Collection[bytes], now: Instant
-) -> None:
-    """Keep one pack instead of those that it holds all objects of."""
-    row = (repository_id, pack_id, commit, now, len(pack), DONE, "", 0, 0, 0, now, pack)
+def merge_packs(writer: Writer, repository_id: int, merged: Sequence[KeptPack], pack: bytes, *, pack_id: bytes) -> None:
+    """Keep one pack, which holds all that the others hold, instead of them; it passes for the newest of them."""
+    newest = max(merged, key=lambda one: one.received_at)
+    row = (repository_id, pack_id, newest.commit, newest.received_at, len(pack), DONE, "", 0, 0, 0, newest.received_at, pack)
     writer.write_many("upload_pack", [row], on_conflict="replace")
-    for one in sorted(set(merged) - {pack_id}):
-        writer.execute("forget_pack", repository_id=repository_id, pack_id=one)
+    for one in merged:
+        if one.pack_id != pack_id:
+            writer.execute("forget_pack", repository_id=repository_id, pack_id=one.pack_id)

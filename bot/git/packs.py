@@ -99,7 +99,7 @@ class Home:
         """Name commits by refs, and tell git which commits stand without all their parents."""
         for tip in tips:
             budget.run(self.path, "update-ref", f"refs/uploads/{tip.hex()}", tip.hex())
-        new = self.path / "shallow.new"
+        new = self.path / f"shallow.{os.getpid()}"
         new.write_text("".join(f"{sha.hex()}\n" for sha in sorted(boundary)), "ascii")
         new.replace(self.path / "shallow")
 
@@ -112,7 +112,7 @@ class Home:
             objects.update(line.split()[1] for line in said.splitlines())
         asked = b"".join(name + b"\n" for name in sorted(objects))
         return budget.run(
-            self.path, "pack-objects", "--quiet", "--stdout", "--threads=1", "--no-reuse-object", "--window=10", stdin=asked
+            self.path, "pack-objects", "--quiet", "--stdout", "--threads=1", "--window=10", stdin=asked, config=_INDEXING
         )
 
     def drop(self, id: bytes) -> None:

@@ -21,9 +21,9 @@ from bot.dora.commits import Sha, parents_first
 from bot.dora.instants import SECOND, Instant
 from bot.facts import uploads
 from bot.facts.pushes import COMPLETE, LISTED, SHALLOW
-from bot.facts.uploads import CommitKnown, PackRow, Taken
+from bot.facts.uploads import CommitKnown, KeptPack, PackRow, Taken
 from bot.git.limited import Budget, FailedError, OverLimitError
-from bot.git.packs import Home, PackRefusedError, Quarantine, read_log
+from bot.git.packs import LARGEST_PACK, Home, PackRefusedError, Quarantine, pack_id, read_log
 from bot.store import Reader, Store
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,10 @@ WAIT = 20 * SECOND
 CPU, WALL = 9.0, 60.0
 """Seconds for each pack: of git's processor time, and in all."""
 SHA1 = 20
+MOST_PACKS = 50
+"""Packs of a repository above which the small ones become one: git looks into each for every object."""
+MERGE_CPU, MERGE_WALL = 60.0, 300.0
+"""Seconds."""
 
 
 class Push(NamedTuple):
@@ -111,6 +115,41 @@ def take_in(store: Store, data_dir: Path, push: Push, *, clock: Callable[[], Ins
     Raises a GitError, OSError or StoreError when this machine is at fault.
     """
     return _Reception(store, data_dir, push, clock).run()
+
+
+def consolidate(store: Store, data_dir: Path, push: Push) -> int:
+    """Make one pack of a repository's small ones once there are many, those of the last push left out; how many went."""
+    home = home_of(data_dir, push)
+    kept = store.read(partial(uploads.kept_packs, repository_id=push.repository_id, sha_size=home.sha_size))
+    small = _small(kept)
+    if len(kept) <= MOST_PACKS or len(small) < MOST_PACKS // 2 or not all(home.holds(one.pack_id) for one in small):
+        return 0
+    budget = Budget(cpu=MERGE_CPU, wall=MERGE_WALL)
+    pack = home.merged(budget, [one.pack_id for one in small])
+    with Quarantine(home, budget) as quarantine:
+        # It may be too large for a pack by now: then they stay as they are.
+        quarantine.add(pack)
+        quarantine.adopt()
+    whole = pack_id(pack)
+    work = partial(uploads.merge_packs, repository_id=push.repository_id, merged=small, pack=pack, pack_id=whole)
+    store.write(work, urgent=False)
+    for one in small:
+        if one.pack_id != whole:
+            home.drop(one.pack_id)
+    return len(small)
+
+
+def _small(kept: Sequence[KeptPack]) -> list[KeptPack]:
+    """The smallest packs, as many as fit into one of half the greatest size."""
+    last = max((one.commit for one in kept if one.received_at == max(pack.received_at for pack in kept)), default=b"")
+    chosen, size = [], 0
+    for one in sorted(kept, key=lambda pack: (pack.size, pack.pack_id)):
+        size += one.size
+        if size > LARGEST_PACK // 2:
+            break
+        if one.commit != last:
+            chosen.append(one)
+    return chosen
 
 
 class _Reception:

@@ -17,12 +17,14 @@ from bot.cli.main import main
 from bot.engine.inline import Inline
 from bot.engine.operations import perform
 from bot.git.packs import Quarantine
+from bot.pipeline import uploads
 from bot.pipeline.history import unpack_path_ids
 from bot.pipeline.uploads import due_uploads, take_in
 from bot.settings import Settings, load_settings
 from bot.store import Store
 from tests.git.hostile_packs import CORPUS
 from tests.support.gitrepo import START, GitRepo, git
+from tests.support.server import rows
 from tests.support.uploads import Uploading, make_packs
 from tests.web.doors import API_KEY, Door, document, open_door
 
@@ -385,3 +387,32 @@ async def test_names_of_64_digits(store: Store, tmp_path: Path) -> None:
         await room.settle()
         assert await room.ci.search([sha]) == [sha]
     assert commits(store)[sha][5] == [b"file"]
+
+
+async def test_many_small_packs_become_one(store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without file contents, and without losing what no ref leads to."""
+    monkeypatch.setattr(uploads, "MOST_PACKS", 4)
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        for sha in (*shas[:4], shas[4], shas[5]):
+            await room.ci.upload(sha)
+            await room.settle()
+        held = rows(store_url, "SELECT pack_id, size FROM upload_pack")
+        assert len(held) < 5
+        files = list((tmp_path / "data" / "uploads" / "1.git" / "objects" / "pack").glob("*.pack"))
+        assert len(files) == len(held)
+        assert await room.ci.upload(shas[6]) == 1
+        await room.settle()
+        found = commits(store)
+    shutil.rmtree(tmp_path / "data" / "uploads")
+    assert set(found) == set(shas) and all(row[5] is not None for row in found.values())
+    async with opened(store, tmp_path, path) as room:
+        assert await room.ci.search(shas[::-1]) == shas[::-1]
+        with GitRepo(tmp_path / "other.git") as repo:
+            more = repo.commit("more", files=["x"])
+        room.ci.repository = tmp_path / "other.git"
+        await room.ci.upload(more)
+        await room.settle()
+        home = tmp_path / "data" / "uploads" / "1.git"
+        objects = git(home, "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)").split()
+        assert set(shas) <= set(objects) and "blob" not in objects

@@ -9,8 +9,8 @@ SELECT pack_id, received_at, state, attempts FROM upload_pack
 WHERE repository_id = :repository_id AND pushed_sha = :pushed_sha AND state <> 'refused' ORDER BY received_at, pack_id
 
 -- name: packs_kept
--- The packs of a repository that were taken in.
-SELECT pack_id, size FROM upload_pack WHERE repository_id = :repository_id AND state = 'done' AND length(pushed_sha) = :sha_size ORDER BY received_at, pack_id
+-- The packs of a repository that were taken in, the oldest first.
+SELECT pack_id, size, pushed_sha, received_at FROM upload_pack WHERE repository_id = :repository_id AND state = 'done' AND length(pushed_sha) = :sha_size ORDER BY received_at, pack_id
 
 -- name: pack_body
 -- A pack as received.
