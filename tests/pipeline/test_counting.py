@@ -108,6 +108,8 @@ def test_a_release_of_several_sources_counts_once_and_nothing_is_hidden(room: Ro
     assert [(one.id, one.source) for one in room.explain("sent").merged] == [("forge", "github"), ("seen", "apm")]
     assert room.one("seen").type is None
     assert list(room.listed(source="apm")) == ["seen"]
+    assert sorted(room.listed(repository="github.com/acme/shop")) == ["forge", "sent"]
+    assert sorted(room.listed(repository="github.com/acme/shop", service="shop")) == ["forge", "sent"]
     room.tell(switched(30, "github", on=False))
     assert (room.one("sent").commit_sha, room.one("forge").not_computed) == (None, "source_off")
     assert room.one("seen").merged_into == "sent"

@@ -70,7 +70,10 @@ def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts
     found = meanings_at(reader, {(row.repository, row.finished_at) for row in rows if row.repository})
     known = [_deployment(series, row, found.get((row.repository, row.finished_at))) for row in rows]
     selection = load_selection(reader, "deployments")
-    counted = [one for one in known if counts(selection, one.source, one.finished_at)]
+    counted: list[Deployment] = []
+    uncounted: list[Deployment] = []
+    for one in known:
+        (counted if counts(selection, one.source, one.finished_at) else uncounted).append(one)
     releases = find_releases(counted)
     deployments = [release.deployment for release in releases.releases]
     # Whatever a deployment's sender called it, all names of one repository are one here.
@@ -83,7 +86,7 @@ def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts
     ordered = series_order(deployments, {name: repository.view for name, repository in repositories.items()})
     return SeriesFacts(
         series=series, deployments=tuple(ordered), repositories=repositories, releases=releases,
-        uncounted=tuple(one for one in known if not counts(selection, one.source, one.finished_at)),
+        uncounted=tuple(uncounted),
         taken=_taken(releases, {row.id: row for row in rows}),
     )
 
