@@ -10,6 +10,9 @@ import pytest
 from tests.clients.programs import SITE, DatadogCi, tunnel
 from tests.support.server import Served, served
 
+PREFIX = "/team"
+"""Everything is served below it too."""
+
 
 @pytest.fixture(scope="module")
 def store_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -20,7 +23,7 @@ def store_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def house(store_of_module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The server, on https alone, with a certificate that its own command made."""
-    with https_server(store_of_module, tmp_path_factory.mktemp("house")) as server:
+    with https_server(store_of_module, tmp_path_factory.mktemp("house"), BASE_URL=f"https://{SITE}{PREFIX}") as server:
         yield server
 
 

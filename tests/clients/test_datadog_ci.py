@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.conftest import PREFIX
 from tests.clients.programs import SITE, DatadogCi
 from tests.support.gitrepo import git
 from tests.support.server import API_KEY, Served, until
@@ -98,19 +99,34 @@ def test_instants_in_every_form(datadog_ci: DatadogCi, started: str) -> None:
     assert len(of(datadog_ci.server, "forms")) == 1, "every form is the same deployment"
 
 
+def test_a_site_with_a_path(datadog_ci: DatadogCi) -> None:
+    """The client keeps what follows the site's name; one host can serve several."""
+    datadog_ci("dora", "deployment", "--service", "below", *TIMES, "--skip-git", DD_SITE=f"{SITE}{PREFIX}").good()
+    assert len(of(datadog_ci.server, "below")) == 1
+    assert '"route": "/team/api/v2/dora/deployment"' in (datadog_ci.server.folder / "log").read_text()
+
+
 def test_it_tries_again_after_a_503(datadog_ci: DatadogCi) -> None:
     """Somebody else holds the store's lock longer than a writer waits."""
-    store = sqlite3.connect(datadog_ci.server.url.removeprefix("sqlite:///"), isolation_level=None, timeout=5, check_same_thread=False)
+    server = datadog_ci.server
+    store = sqlite3.connect(server.url.removeprefix("sqlite:///"), isolation_level=None, timeout=5, check_same_thread=False)
     store.execute("BEGIN IMMEDIATE")
-    free = threading.Timer(4.5, lambda: store.execute("ROLLBACK"))
-    free.start()
+
+    def let_go() -> None:
+        try:
+            until(lambda: '"status": 503' in (server.folder / "log").read_text(), seconds=60)
+        finally:
+            store.execute("ROLLBACK")
+
+    holder = threading.Thread(target=let_go)
+    holder.start()
     try:
         done = datadog_ci("dora", "deployment", "--service", "again", *TIMES, "--skip-git")
     finally:
-        free.join()
+        holder.join()
         store.close()
     assert "503" in done.good(), "it was refused at first"
-    assert len(of(datadog_ci.server, "again")) == 1
+    assert len(of(server, "again")) == 1
 
 
 @pytest.mark.parametrize("key", ["wrong-key-that-nobody-knows", "ä" * 20])
@@ -127,7 +143,7 @@ def test_a_mistake_fails_the_job_and_is_named(datadog_ci: DatadogCi) -> None:
     )  # fmt: skip
     assert done.status == 1, done.output
     assert "commit_sha" in done.output and "400" in done.output
-    assert done.seconds < 15, "it does not try again"
+    assert done.seconds < 30, "it does not try again"
     many = [word for n in range(101) for word in ("--custom-tags", f"n:{n}")]
     assert datadog_ci("dora", "deployment", "--service", "mistaken", *TIMES, "--skip-git", *many).status == 1
     tag = datadog_ci("dora", "deployment", "--service", "mistaken", *TIMES, "--skip-git", "--custom-tags", "colonless")

@@ -245,6 +245,20 @@ def test_both_orders_give_the_same(datadog_ci: DatadogCi, tmp_path: Path) -> Non
     assert told[0][1][-1]["change_lead_time"]["commits"] > 0
 
 
+def test_without_commits_it_says_so(datadog_ci: DatadogCi, tmp_path: Path) -> None:
+    """The pages warn of `--no-gitsync`; the job is green all the same, so the deployment has to tell."""
+    server, now = datadog_ci.server, int(time.time())
+    (sha, *_) = history(tmp_path / "listed", now - 48 * HOUR, 4)[::-1]
+    checkout = clone(tmp_path / "listed")
+    before = asked(server)
+    datadog_ci("git-metadata", "upload", "--no-gitsync", "--repository-url", url_of("listed"), cwd=checkout).good()
+    assert not [route for route in asked(server) - before if SEARCH in route or PACKFILE in route]
+    deploy(datadog_ci, "listed", "listed", sha, now - HOUR)
+    (one,) = deployments(server, "listed")
+    assert one["not_computed"] in ("commit_unknown", "first_deployment"), one
+    assert server.get(f"/api/v1/deployments/{one['id']}/changes")["data"] == []
+
+
 def test_a_wrong_key_fails_the_job(datadog_ci: DatadogCi, tmp_path: Path) -> None:
     history(tmp_path / "denied", int(time.time()) - 48 * HOUR, 4)
     done = upload(datadog_ci, clone(tmp_path / "denied"), "denied", DD_API_KEY="a-key-that-nobody-knows")
