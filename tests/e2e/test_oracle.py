@@ -57,7 +57,7 @@ def _sync_and_backfill(store: Store, real: RealHistory, folder: Path) -> None:
         await runner.run("catalog", folder=str(settings.service_definitions))
         sync = {"remotes": [str(real.directory)], "name": f"https://{NAME}"}
         await perform(runner, "sync", sync, progress=lambda _: None)
-        backfill = {"tags": "v*", "service": None, "env": "", "repository": None}
+        backfill = {"kind": "tags", "pattern": "v*", "service": "", "env": "", "repository": None, "since": None, "prereleases": True}
         await perform(runner, "backfill", backfill, progress=lambda _: None)
 
     asyncio.run(do())
@@ -73,7 +73,7 @@ def test_every_pair_equals_git(store: Store, real: RealHistory, tmp_path: Path) 
         changes.setdefault(str(deployment), set()).add(_hex(sha))
     assert {row[1] for row in deployed.values()} == set(SERVICES)
     pairs = 0
-    for id, predecessor, not_computed, _, _, kept, *_, found_median, _, _ in derived:
+    for id, predecessor, not_computed, _, _, kept, _, _, _, found_median, *_ in derived:
         if predecessor is None or not_computed in ("same_commit", "moved_backwards"):
             continue
         this, before = deployed[str(id)], deployed[str(predecessor)]
