@@ -3,25 +3,27 @@
 Unknown attributes are ignored; what fields share is in `fields.py`.
 """
 
-import msgspec
 from msgspec import Struct
 
 from bot.dora.events import NewDeployment
 from bot.dora.repositories import NO_ROOTS, WebRoots
 from bot.sources.fields import (
+    ATTRIBUTES,
+    GitData,
     GitShape,
     InvalidError,
     Number,
-    decode,
+    decode_attributes,
     parse_git,
     parse_id,
     parse_instant,
     parse_name,
     parse_tags,
     parse_version,
+    render_attributes,
 )
 
-_AT = "/data/attributes"
+_AT = ATTRIBUTES
 
 
 class _Attributes(Struct):
@@ -36,22 +38,9 @@ class _Attributes(Struct):
     custom_tags: list[str] | None = None
 
 
-class _Data(Struct):
-    attributes: _Attributes | None = None
-
-
-class _Document(Struct):
-    data: _Data | None = None
-
-
 def parse_deployment(body: bytes, *, web_roots: WebRoots = NO_ROOTS) -> NewDeployment:
     """The deployment in a request's body (not compressed); raises InvalidError for the first field that is wrong."""
-    document = decode(_Document, body)
-    if document.data is None:
-        raise InvalidError("/data", "The object data is required.")
-    told = document.data.attributes
-    if told is None:
-        raise InvalidError(_AT, "The object attributes is required.")
+    told = decode_attributes(_Attributes, body)
     service = parse_name(f"{_AT}/service", told.service)
     if not service:
         raise InvalidError(f"{_AT}/service", "The name of the service is required.")
@@ -78,9 +67,8 @@ def parse_deployment(body: bytes, *, web_roots: WebRoots = NO_ROOTS) -> NewDeplo
 
 def render_deployment(new: NewDeployment) -> bytes:
     """A deployment as a request's body again, every value as it was taken (instants in nanoseconds, no credentials)."""
-    attributes: dict[str, object] = {"service": new.service, "started_at": new.started_at, "finished_at": new.finished_at}
-    given = {"env": new.env, "version": new.version, "team": new.team, "id": new.id, "custom_tags": list(new.tags)}
-    attributes |= {name: value for name, value in given.items() if value}
-    if new.commit_sha is not None:
-        attributes["git"] = {"commit_sha": new.commit_sha.hex(), "repository_url": new.repository_url}
-    return msgspec.json.encode({"data": {"attributes": attributes}})
+    given = {
+        "service": new.service, "started_at": new.started_at, "finished_at": new.finished_at, "env": new.env,
+        "version": new.version, "team": new.team, "id": new.id, "custom_tags": list(new.tags),
+    }  # fmt: skip
+    return render_attributes(given, GitData(new.commit_sha, new.repository_url, new.repository))

@@ -3,28 +3,30 @@
 Unknown attributes are ignored; what fields share is in `fields.py`.
 """
 
-import msgspec
 from msgspec import Struct
 
 from bot.dora.failures import NewFailure, State
 from bot.dora.repositories import NO_ROOTS, WebRoots
 from bot.sources.fields import (
+    ATTRIBUTES,
+    GitData,
     GitShape,
     InvalidError,
     Number,
-    decode,
+    decode_attributes,
     parse_git,
     parse_id,
     parse_instant,
     parse_name,
     parse_tags,
     parse_version,
+    render_attributes,
 )
 
 LONGEST_TITLE = 1_000
 MOST_SERVICES = 100
 
-_AT = "/data/attributes"
+_AT = ATTRIBUTES
 
 
 class _Attributes(Struct):
@@ -41,22 +43,9 @@ class _Attributes(Struct):
     custom_tags: list[str] | None = None
 
 
-class _Data(Struct):
-    attributes: _Attributes | None = None
-
-
-class _Document(Struct):
-    data: _Data | None = None
-
-
 def parse_failure(body: bytes, *, web_roots: WebRoots = NO_ROOTS) -> NewFailure:
     """The failure in a request's body (not compressed); raises InvalidError for the first field that is wrong."""
-    document = decode(_Document, body)
-    if document.data is None:
-        raise InvalidError("/data", "The object data is required.")
-    told = document.data.attributes
-    if told is None:
-        raise InvalidError(_AT, "The object attributes is required.")
+    told = decode_attributes(_Attributes, body)
     services = _parse_services(told.services or [])
     team = parse_name(f"{_AT}/team", told.team)
     if not services and not team:
@@ -89,15 +78,12 @@ def parse_failure(body: bytes, *, web_roots: WebRoots = NO_ROOTS) -> NewFailure:
 
 def render_failure(new: NewFailure) -> bytes:
     """A failure as a request's body again, every value as it was taken (instants in nanoseconds, no credentials)."""
-    attributes: dict[str, object] = {"started_at": new.started_at}
     given = {
-        "services": list(new.services), "team": "".join(new.teams), "finished_at": new.finished_at, "env": "".join(new.envs),
-        "name": new.name, "severity": new.severity, "version": new.version, "id": new.id, "custom_tags": list(new.tags),
+        "services": list(new.services), "team": "".join(new.teams), "started_at": new.started_at, "finished_at": new.finished_at,
+        "env": "".join(new.envs), "name": new.name, "severity": new.severity, "version": new.version, "id": new.id,
+        "custom_tags": list(new.tags),
     }  # fmt: skip
-    attributes |= {name: value for name, value in given.items() if value not in (None, "", [])}
-    if new.commit_sha is not None:
-        attributes["git"] = {"commit_sha": new.commit_sha.hex(), "repository_url": new.repository_url}
-    return msgspec.json.encode({"data": {"attributes": attributes}})
+    return render_attributes(given, GitData(new.commit_sha, new.repository_url, new.repository))
 
 
 def _parse_services(told: list[str]) -> tuple[str, ...]:

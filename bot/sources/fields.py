@@ -5,9 +5,10 @@ original's command line client sends them as they stand in the CI's remote).
 """
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
 from bot.dora.commits import Sha
@@ -66,6 +67,35 @@ def decode(shape: type[T], body: bytes, *, max_bytes: int = LARGEST_BODY) -> T:
         return decode_json_as(shape, body, max_bytes=max_bytes)
     except GuardError as error:
         raise InvalidError(_pointer(error.path), _sentence(error.detail)) from None
+
+
+class _Data(Struct, Generic[T]):
+    attributes: T | None = None
+
+
+class _Document(Struct, Generic[T]):
+    data: _Data[T] | None = None
+
+
+ATTRIBUTES = "/data/attributes"
+
+
+def decode_attributes(shape: type[T], body: bytes) -> T:
+    """The attributes of a JSON:API document; raises InvalidError."""
+    document = decode(_Document[shape], body)  # type: ignore[valid-type]
+    if document.data is None:
+        raise InvalidError("/data", "The object data is required.")
+    if document.data.attributes is None:
+        raise InvalidError(ATTRIBUTES, "The object attributes is required.")
+    return document.data.attributes
+
+
+def render_attributes(given: Mapping[str, object], git: GitData) -> bytes:
+    """A JSON:API document with those attributes that say something, and the commit if there is one."""
+    attributes = {name: value for name, value in given.items() if value not in (None, "", [])}
+    if git.commit_sha is not None:
+        attributes["git"] = {"commit_sha": git.commit_sha.hex(), "repository_url": git.url}
+    return msgspec.json.encode({"data": {"attributes": attributes}})
 
 
 def parse_name(pointer: str, value: str | None, *, longest: int = LONGEST_NAME) -> str:

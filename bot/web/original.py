@@ -8,16 +8,19 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from bot.answers.encode import Json
 from bot.dora.instants import Instant
 from bot.facts.receipts import allocate_receipt, record_receipt
 from bot.guard import GuardError, inflate
+from bot.sources.datadog_requests import ListRequest
 from bot.sources.fields import LARGEST_BODY, InvalidError
-from bot.store import Receipt, StoreError, Writer
+from bot.store import Reader, Receipt, StoreError, Writer
 from bot.web.auth import PATIENCE, PRINCIPAL
 from bot.web.bodies import held_body
 from bot.web.context import CLOCK, STORE, WAKE
 from bot.web.errors import HttpError, unavailable
 from bot.web.metrics import METRICS
+from bot.web.reading import limit_to_services, read
 
 T = TypeVar("T")
 
@@ -73,6 +76,16 @@ async def record(
     app[WAKE]("marks")
     outcomes.labels(source=source, outcome="stored").inc()
     return result
+
+
+async def answer_list(
+    request: web.Request, answer: Callable[[Reader, ListRequest], Json], parse: Callable[[bytes], ListRequest]
+) -> web.Response:
+    """A list of what matches the request's query; a key limited to services has to name some of its own there."""
+    wanted = await parsed_body(request, parse)
+    for service in wanted.query.required("service") or (None,):
+        limit_to_services(request, service)
+    return json_api({"data": await read(request, lambda reader: answer(reader, wanted))})
 
 
 def check_service(request: web.Request, *services: str) -> None:

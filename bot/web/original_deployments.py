@@ -32,7 +32,7 @@ from bot.sources.datadog_requests import (
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.errors import HttpError
-from bot.web.original import check_service, json_api, parsed_body, record
+from bot.web.original import answer_list, check_service, json_api, parsed_body, record
 from bot.web.reading import from_path, limit_to_services, not_found, read
 
 log = structlog.get_logger(__name__)
@@ -51,13 +51,7 @@ class _Target(NamedTuple):
 async def list_deployments(request: web.Request) -> web.Response:
     """Deployments that match a query, the latest begun first unless asked otherwise."""
     parse = partial(parse_list, type=LIST_TYPE, sorts=original.SORTS, default_sort=original.DEFAULT_SORT)
-    wanted = await parsed_body(request, parse)
-    services = wanted.query.required("service")
-    if services is None:
-        limit_to_services(request, None)
-    for service in services or ():
-        limit_to_services(request, service)
-    return json_api({"data": await read(request, lambda reader: original.list_deployments(reader, wanted))})
+    return await answer_list(request, original.list_deployments, parse)
 
 
 async def get_deployment(request: web.Request) -> web.Response:

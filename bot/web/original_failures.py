@@ -23,7 +23,7 @@ from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.context import SETTINGS
 from bot.web.errors import HttpError
-from bot.web.original import check_service, json_api, parsed_body, record
+from bot.web.original import answer_list, check_service, json_api, parsed_body, record
 from bot.web.reading import from_path, limit_to_services, not_found, read
 
 log = structlog.get_logger(__name__)
@@ -49,13 +49,7 @@ async def create_failure(request: web.Request) -> web.Response:
 async def list_failures(request: web.Request) -> web.Response:
     """Failures that match a query, the latest begun first unless asked otherwise."""
     parse = partial(parse_list, type=answers.LIST_TYPE, sorts=answers.SORTS, default_sort=answers.DEFAULT_SORT)
-    wanted = await parsed_body(request, parse)
-    services = wanted.query.required("service")
-    if services is None:
-        limit_to_services(request, None)
-    for service in services or ():
-        limit_to_services(request, service)
-    return json_api({"data": await read(request, lambda reader: answers.list_failures(reader, wanted))})
+    return await answer_list(request, answers.list_failures, parse)
 
 
 async def get_failure(request: web.Request) -> web.Response:
