@@ -6,8 +6,9 @@ for its tags again.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from msgspec import Raw, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from bot.dora.instants import SECOND
 from bot.guard import GuardError, decode_json_as, decode_msgpack_as
@@ -15,6 +16,8 @@ from bot.sources.fields import SourceError
 from bot.sources.sightings import NOBODY, Told, Words
 
 ENV, VERSION = "env", "version"
+MOST_CHUNKS, MOST_TEXTS = 100_000, 400_000
+"""Refused before they take memory: an empty chunk is one byte on the wire, and sixty here."""
 COMMIT, REPOSITORY = "_dd.git.commit.sha", "_dd.git.repository_url"
 
 
@@ -24,7 +27,7 @@ class DdtraceError(SourceError):
     slug = "invalid_traces"
 
 
-class _Meta(Struct):
+class _Tags(Struct):
     env: str | None = None
     version: str | None = None
     commit_sha: str | None = field(default=None, name=COMMIT)
@@ -64,8 +67,11 @@ class _RowChunk(Struct, array_like=True):
 
 
 class _Table(Struct, array_like=True):
-    texts: list[Raw]
-    chunks: list[_RowChunk]
+    texts: Annotated[list[Raw], Meta(max_length=MOST_TEXTS)]
+    chunks: Annotated[list[_RowChunk], Meta(max_length=MOST_CHUNKS)]
+
+
+_Chunks = Annotated[list[_Chunk], Meta(max_length=MOST_CHUNKS)]
 
 
 class _Application(Struct):
@@ -82,7 +88,7 @@ class _Message(Struct):
 def parse_v04(body: bytes) -> list[Told]:
     """Who sent traces of v0.4 (maps); raises DdtraceError."""
     try:
-        chunks = decode_msgpack_as(list[_Chunk], body)
+        chunks = decode_msgpack_as(_Chunks, body)
         known: dict[str, Words] = {}
         told = []
         for chunk in chunks:
@@ -99,7 +105,7 @@ def parse_v04(body: bytes) -> list[Told]:
 
 
 def _words(service: str, packed: bytes) -> Words:
-    meta = decode_msgpack_as(_Meta | None, packed) if packed else None  # type: ignore[arg-type]  # a union is no type
+    meta = decode_msgpack_as(_Tags | None, packed) if packed else None  # type: ignore[arg-type]  # a union is no type
     if meta is None or not meta.version:
         return NOBODY
     return Words(service, meta.version, meta.env or "", meta.commit_sha or "", meta.repository_url or "")

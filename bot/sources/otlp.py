@@ -5,6 +5,7 @@ the resource is read, and of the first item of the first scope its instants. Fie
 `metrics.proto`, `logs.proto`; conventions of names: https://opentelemetry.io/docs/specs/semconv/resource/.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Literal
@@ -18,15 +19,14 @@ from bot.sources.sightings import NOBODY, Told, Words
 
 Signal = Literal["traces", "metrics", "logs"]
 
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "service": ("service.name",),
-    "version": ("service.version",),
-    "env": ("deployment.environment.name", "deployment.environment"),
-    "commit_sha": ("vcs.ref.head.revision", "git.commit.sha"),
-    "repository_url": ("vcs.repository.url.full", "git.repository_url"),
-}
-"""Attributes by what they tell, the preferred first."""
-_WANTED = frozenset(name.encode() for names in _NAMES.values() for name in names)
+_SERVICE, _VERSION = "service.name", "service.version"
+_ENV, _OLD_ENV = "deployment.environment.name", "deployment.environment"
+_COMMIT, _OLD_COMMIT = "vcs.ref.head.revision", "git.commit.sha"
+_REPOSITORY, _OLD_REPOSITORY = "vcs.repository.url.full", "git.repository_url"
+_WANTED = frozenset(
+    name.encode()
+    for name in (_SERVICE, _VERSION, _ENV, _OLD_ENV, _COMMIT, _OLD_COMMIT, _REPOSITORY, _OLD_REPOSITORY)
+)
 _INSTANTS: Mapping[Signal, tuple[frozenset[int], int]] = {
     "traces": (frozenset({7, 8}), 8), "metrics": (frozenset({3}), 3), "logs": (frozenset({1, 11}), 11),
 }  # fmt: skip
@@ -35,6 +35,10 @@ _DATA = frozenset({5, 7, 9, 10, 11})
 """Fields of a metric that hold data points, in field 1 of each kind."""
 _CACHED = 2_048
 """Bytes of a resource up to which it is remembered: a process sends the same with every body."""
+_ENOUGH = 8
+"""Processes of one version in one body that are asked when: a Collector sends many, of the same moment."""
+MOST_OBJECTS = 300_000
+"""In JSON; refused before they take memory: an empty object is three bytes on the wire, and sixty here."""
 
 
 class OtlpError(SourceError):
@@ -49,12 +53,20 @@ class OtlpError(SourceError):
 def parse_protobuf(body: bytes, signal: Signal) -> list[Told]:
     """Who sent an Export…ServiceRequest; raises ProtobufError."""
     skimmer = Skimmer(body)
-    return [_told(skimmer, start, end, signal) for number, kind, start, end in skimmer.fields() if number == 1 and kind == LENGTH]
+    asked: Counter[Words] = Counter()
+    told = []
+    for number, kind, start, end in skimmer.fields():
+        if number == 1 and kind == LENGTH:
+            words, scope = _sent(skimmer, start, end)
+            if asked[words] < _ENOUGH:
+                asked[words] += 1
+                told.append(Told(words, tuple(_instants(skimmer, scope, signal)) if scope and words.version else ()))
+    return told
 
 
-def _told(skimmer: Skimmer, start: int, end: int, signal: Signal) -> Told:
-    words = NOBODY
-    scope: Field | None = None
+def _sent(skimmer: Skimmer, start: int, end: int) -> tuple[Words, Field | None]:
+    """What a resource says, and the first scope of what it sent."""
+    words, scope = NOBODY, None
     for part in skimmer.fields(start, end):
         number, kind, at, to = part
         if number == 1 and kind == LENGTH:
@@ -62,7 +74,7 @@ def _told(skimmer: Skimmer, start: int, end: int, signal: Signal) -> Told:
             words = _known_words(resource) if len(resource) <= _CACHED else _words(resource)
         elif number == 2 and scope is None and kind == LENGTH:
             scope = part
-    return Told(words, () if scope is None or not words.version else tuple(_instants(skimmer, scope, signal)))
+    return words, scope
 
 
 def _words(resource: bytes) -> Words:
@@ -104,7 +116,17 @@ def _first(skimmer: Skimmer, message: Field, number: int) -> Field | None:
 
 
 def _chosen(found: Mapping[str, str]) -> Words:
-    return Words(**{what: next(filter(None, (found.get(name) for name in names)), "") for what, names in _NAMES.items()})
+    """What attributes say; the newer names are preferred."""
+    service, version = found.get(_SERVICE), found.get(_VERSION)
+    if not service or not version:
+        return NOBODY
+    return Words(
+        service,
+        version,
+        found.get(_ENV) or found.get(_OLD_ENV) or "",
+        found.get(_COMMIT) or found.get(_OLD_COMMIT) or "",
+        found.get(_REPOSITORY) or found.get(_OLD_REPOSITORY) or "",
+    )
 
 
 # JSON -----------------------------------------------------------------------------------------------------------------
@@ -195,6 +217,8 @@ class _Request(Struct, rename="camel"):
 
 def parse_json(body: bytes, signal: Signal) -> list[Told]:
     """The same from OTLP's JSON; raises OtlpError."""
+    if body.count(b"{") > MOST_OBJECTS:
+        raise OtlpError("the JSON holds too many objects")
     try:
         request = decode_json_as(_Request, body)
     except GuardError as error:

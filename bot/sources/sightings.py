@@ -8,6 +8,7 @@ Rules:
 - Git data counts whole or not at all; what is wrong with it takes nothing from the sighting.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -48,10 +49,10 @@ class Told(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """Sightings, one per (service, env, version), and why others are none (a reason each)."""
+    """Sightings, one per (service, env, version), and how many others are none, by reason."""
 
     sightings: list[Sighting]
-    left_out: list[str]
+    left_out: Counter[str]
 
 
 def gather(told: Iterable[Told], *, arrived: Instant, web_roots: WebRoots) -> Gathered:
@@ -64,13 +65,13 @@ def gather(told: Iterable[Told], *, arrived: Instant, web_roots: WebRoots) -> Ga
         else:
             known.update(at)
     found: dict[tuple[str, str, str], Sighting] = {}
-    left_out: list[str] = []
+    left_out: Counter[str] = Counter()
     for words, seen in instants.items():
         reason = _why_not(words)
         if reason is None and len(found) >= MOST:
             reason = TOO_MANY
         if reason is not None:
-            left_out.append(reason)
+            left_out[reason] += 1
             continue
         one = _sighting(words, {_plausible(at, arrived) for at in seen} or {arrived}, web_roots)
         key = (one.service.casefold(), one.env.casefold(), one.version)

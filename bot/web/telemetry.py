@@ -4,6 +4,7 @@ Senders try again after 429 and 5xx and drop after other refusals: what is under
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -85,10 +86,10 @@ async def _receive(request: web.Request, parse: Parse) -> None:
     allowed = [one for one in found.sightings if principal.may_touch(one.service)]
     if found.sightings and not allowed:
         check_service(request, *(one.service for one in found.sightings))
-    outcomes = await app[RECORDER].keep(allowed)
-    outcomes += [*found.left_out, *["other_service"] * (len(found.sightings) - len(allowed))]
-    for outcome in outcomes:
-        app[METRICS].sightings.labels(outcome=outcome).inc()
+    outcomes = Counter(await app[RECORDER].keep(allowed)) + found.left_out
+    outcomes["other_service"] += len(found.sightings) - len(allowed)
+    for outcome, n in (+outcomes).items():
+        app[METRICS].sightings.labels(outcome=outcome).inc(n)
 
 
 async def _gather(request: web.Request, body: bytes, parse: Parse) -> Gathered:

@@ -2,6 +2,9 @@
 
 import json
 import random
+import time
+import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -70,7 +73,7 @@ def test_a_span_of_another_service_tells_nothing() -> None:
     """The database's spans in the recorded bodies have no version; they are no first spans either."""
     assert {one.words.service for one in ddtrace.parse_v05(recorded("ddtrace-4.16.0.traces-v0.5"))} == {"shopist"}
     body = msgspec.msgpack.encode([[{"service": "shopist-db", "start": 1, "duration": 1, "meta": {"_dd.base_service": "shopist"}}]])
-    assert gathered(ddtrace.parse_v04(body)) == Gathered([], ["no_version"])
+    assert gathered(ddtrace.parse_v04(body)) == Gathered([], Counter(["no_version"]))
 
 
 # OpenTelemetry --------------------------------------------------------------------------------------------------------
@@ -189,6 +192,32 @@ def test_many_in_one_body() -> None:
     assert {version: len(seen.minutes) for version, seen in found.items()} == {"v1": 2, "v2": 4}
 
 
+def test_hostile_bodies_of_the_largest_size_cost_little() -> None:
+    """Counts are refused before they take memory, and what is passed over is not built."""
+    size = 16 * 1024 * 1024
+    length = (size - 7).to_bytes(4, "big")
+    bodies: list[tuple[Parse, bytes]] = [
+        (ddtrace.parse_v04, b"\xdd" + length + b"\x90" * (size - 7)),
+        (ddtrace.parse_v04, b"\x91\xdd" + length + b"\xc0" * (size - 7)),
+        (ddtrace.parse_v05, b"\x92\xdd" + length + b"\xa0" * (size - 7) + b"\x90"),
+        (lambda body: otlp.parse_json(body, "traces"), b'{"resourceSpans":[' + b"{}," * (size // 3 - 10) + b"{}]}"),
+        (lambda body: otlp.parse_protobuf(body, "traces"), b"\x10\x00" * (size // 2)),
+        (lambda body: otlp.parse_protobuf(body, "traces"), b"\x0a\x00" * (size // 2)),
+    ]
+    for at, (parse, body) in enumerate(bodies):
+        begun = time.process_time()
+        with suppress(SourceError):
+            gathered(parse(body))
+        assert time.process_time() - begun < 2, at
+    for at, (parse, body) in enumerate(bodies[:4]):
+        tracemalloc.start()
+        with suppress(SourceError):
+            gathered(parse(body))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 8 * 1024 * 1024, at
+
+
 # What is left out -----------------------------------------------------------------------------------------------------
 
 
@@ -197,10 +226,10 @@ def test_what_is_left_out_says_why() -> None:
         (Words("", "v1"), "no_version"), (Words(" ", "v1"), "no_version"), (Words("shopist", ""), "no_version"),
         (Words("x" * 201, "v1"), "too_long"), (Words("shopist", "v" * 201), "too_long"), (Words("shopist", "v1", "e" * 201), "too_long"),
     ):  # fmt: skip
-        assert gathered([Told(words, ())]) == Gathered([], [reason])
+        assert gathered([Told(words, ())]) == Gathered([], Counter([reason]))
     many = [Told(Words("shopist", f"v{n}"), ()) for n in range(510)]
     found = gathered(many)
-    assert (len(found.sightings), found.left_out) == (500, ["too_many"] * 10)
+    assert (len(found.sightings), found.left_out) == (500, {"too_many": 10})
 
 
 def test_a_wrong_clock_makes_no_history() -> None:
@@ -259,7 +288,7 @@ def test_deep_nesting_in_protobuf_is_not_entered() -> None:
     attribute = b"\x0a\x01x\x12" + _varint(len(deep)) + deep
     one = b"\x0a" + _varint(len(attribute)) + attribute
     sent = b"\x0a" + _varint(len(one)) + one
-    assert gathered(otlp.parse_protobuf(b"\x0a" + _varint(len(sent)) + sent, "traces")) == Gathered([], ["no_version"])
+    assert gathered(otlp.parse_protobuf(b"\x0a" + _varint(len(sent)) + sent, "traces")) == Gathered([], Counter(["no_version"]))
 
 
 def _varint(value: int) -> bytes:

@@ -267,6 +267,7 @@ async def test_any_order_gives_the_same(store: Store) -> None:
                 if at % 20 == 0:
                     shop.derive()
         shop.define("shopist", "cart", "web")
+        assert len({tuple(shop.rows(service)) for service in ("shopist", "cart", "web")}) == 1
         expected = ["v1@0", "v2@20", "v1@45", "v3@60"]
         assert [await shop.told(service=service) for service in ("shopist", "cart", "web")] == [expected] * 3
         for _ in rebuild(store, progress=lambda _: None):

@@ -57,3 +57,12 @@ SELECT kind, id FROM tombstone ORDER BY kind, id
 -- What people said of deployments.
 SELECT deployment_id, received_at, told_by, reason, change_failure, remediation_type, remediation_id
 FROM deployment_override ORDER BY deployment_id, received_at, receipt
+
+-- name: fingerprint_telemetry_versions
+-- How telemetry first showed every version.
+SELECT service, env, version, service_shown, env_shown, first_at, commit_sha, repository, repository_url, git_at
+FROM telemetry_version ORDER BY service, env, version
+
+-- name: fingerprint_telemetry_minutes
+-- When every version was seen.
+SELECT service, env, version, day, minutes FROM telemetry_minutes ORDER BY service, env, version, day
