@@ -207,7 +207,7 @@ async def test_credentials_are_cut_before_anything_is_kept(store: Store) -> None
 async def test_other_methods_and_routes(store: Store, method: str) -> None:
     async with open_door(store) as door:
         answer = await door.client.request(method, PATH, headers=KEY)
-        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+        assert (answer.status, answer.headers["Allow"]) == (405, "PATCH,POST")
         missing = await door.client.request(method, "/api/v2/dora/nothing", headers=KEY)
         assert missing.status == 404
         assert (await missing.json())["errors"][0]["status"] == "404"
