@@ -199,7 +199,7 @@ class Quarantine:
         """Faults that no reader minds must not cost a history; index-pack cannot be told so by every git that is in use."""
         self.budget.run(self.path, "index-pack", "--threads=1", str(file), config=_INDEXING)
         try:
-            self.budget.run(self.path, "fsck", "--no-dangling", "--no-reflogs", "--no-progress", config=_LENIENT)
+            self.budget.run(self.path, "fsck", "--strict", "--no-dangling", "--no-reflogs", "--no-progress", config=_LENIENT)
         except FailedError as error:
             if error.code & (_BROKEN_OBJECT | _BROKEN_PACK):
                 raise

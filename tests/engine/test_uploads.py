@@ -25,7 +25,7 @@ from bot.store import Store
 from tests.git.hostile_packs import CORPUS
 from tests.support.gitrepo import START, GitRepo, git
 from tests.support.server import rows
-from tests.support.uploads import Uploading, make_packs
+from tests.support.uploads import Uploading, make_packs, packed
 from tests.web.doors import API_KEY, Door, document, open_door
 
 URL = "https://git.example.org/acme/shop.git"
@@ -123,6 +123,9 @@ async def test_an_upload_is_a_history_like_a_clones(store: Store, tmp_path: Path
         await room.settle()
         uploaded = commits(store)
         assert await room.ci.upload(shas[-1]) == 0, "everything is known"
+        await room.deploy("1" * 40, at=START + 10_000)
+        shown = await room.repository()
+        assert (shown["state"], shown["access"], shown["wanted_refs"], shown["error"]) == ("uploaded", None, 0, None), "nobody fetches it"
     assert set(uploaded) == set(shas)
     assert uploaded[shas[5]][5] == [b"src/a/one", b"src/c/one"]
     assert uploaded[shas[4]][5] == [], "a merge has no paths of its own"
@@ -214,6 +217,37 @@ async def test_a_pack_that_never_comes(store: Store, tmp_path: Path) -> None:
         assert set(commits(store)) == set(shas)
 
 
+async def test_a_folder_that_is_missing(store: Store, tmp_path: Path) -> None:
+    """Whose change cannot be told keeps its place in the history."""
+    path, shas = story(tmp_path / "repo.git")
+    listed = git(path, "rev-list", "--objects", "--no-object-names", "--filter=blob:none", shas[-1]).split()
+    lost = git(path, "rev-parse", f"{shas[1]}:src/b").strip()
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.send(packed(path, tmp_path, "\n".join(name for name in listed if name != lost)), sha=shas[-1])
+        await room.settle()
+        found = commits(store)
+        assert set(found) == set(shas) and found[shas[2]][0] == shas[1]
+        assert [n for n, sha in enumerate(shas) if found[sha][5] is None] == [0, 2]
+        await room.ci.send(packed(path, tmp_path, lost), sha=shas[-1])
+        await room.settle()
+        assert commits(store)[shas[2]][5] == [b"src/b/two"]
+
+
+async def test_older_history_that_another_job_sends_later(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        (newer,) = make_packs(path, tmp_path, new=shas[5:], known=[shas[4]], since=START)
+        (older,) = make_packs(path, tmp_path, new=shas[:5], since=START)
+        await room.ci.send(newer, sha=shas[6])
+        await room.settle()
+        assert commits(store)[shas[5]][6] == 1
+        await room.ci.send(older, sha=shas[4])
+        await room.settle()
+        found = commits(store)
+        assert set(found) == set(shas) and all(row[5] is not None and row[6] == 3 for row in found.values())
+        assert (await room.repository())["upload"]["state"] == "done"
+
+
 async def test_the_next_upload_sends_only_what_is_new(store: Store, tmp_path: Path) -> None:
     path, shas = story(tmp_path / "repo.git")
     async with opened(store, tmp_path, path) as room:
@@ -295,6 +329,7 @@ async def test_a_data_folder_that_is_lost_or_another_workers(store: Store, tmp_p
     async with opened(store, tmp_path, path, data="other") as room:
         await room.ci.upload(shas[4])
         await room.settle()
+        assert await room.ci.search([shas[4], shas[1]]) == [shas[4], shas[1]]
     async with opened(store, tmp_path, path) as room:
         await room.ci.upload(shas[6])
         await room.settle()

@@ -56,10 +56,11 @@ def make_packs(
         *(f"^{sha}" for sha in known), *new,
     )  # fmt: skip
     listed = objects.splitlines(keepends=True)
-    return [_packed(repository, folder, "".join(listed[part::parts])) for part in range(parts)]
+    return [packed(repository, folder, "".join(listed[part::parts])) for part in range(parts)]
 
 
-def _packed(repository: Path, folder: Path, objects: str) -> bytes:
+def packed(repository: Path, folder: Path, objects: str) -> bytes:
+    """A pack of these objects, one a line."""
     prefix = folder / uuid.uuid4().hex
     name = git(repository, "pack-objects", "-q", "--compression=9", "--max-pack-size=3m", str(prefix), stdin=objects.encode()).strip()
     return Path(f"{prefix}-{name}.pack").read_bytes()
