@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from bot.dora.events import RepositoryRef
+from bot.facts.marks import INFERENCE
 from bot.facts.repositories import ensure_repository
 from bot.pipeline import ingest, mirror
 from bot.pipeline.history import unpack_path_ids
@@ -81,8 +82,8 @@ class Room:
         return {"commits": self.commits(), "refs": self.rows("git_ref"), "paths": sorted(row[2] for row in self.rows("git_path"))}
 
     def take_marks(self) -> list[tuple[str, str, int]]:
-        """What is dirty; it is forgotten."""
-        found = [row[:3] for row in self.rows("mark")]
+        """What is dirty but for inferences (tests/pipeline/test_inference.py has those); it is forgotten."""
+        found = [row[:3] for row in self.rows("mark") if row[0] != INFERENCE]
         versions = {row[:2]: row[3] for row in self.rows("mark")}
         for (stage, key), version in versions.items():
             self.store.write(lambda w, s=stage, k=key, v=version: w.execute("delete_mark", stage=s, key=k, version=v))

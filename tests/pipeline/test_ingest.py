@@ -66,6 +66,7 @@ def test_commits_paths_and_refs_as_git_has_them(room: Room, repo: GitRepo) -> No
 def test_a_second_run_writes_nothing(room: Room, repo: GitRepo) -> None:
     small_history(repo)
     room.ingest()
+    room.take_marks()
     tables = ("git_commit", "git_path", "git_ref", "mark", "sequence")
     before = [room.rows(table) for table in tables]
 
