@@ -165,11 +165,8 @@ def _steady_at(seen: int, needed: int, rhythm: int, silence: int, least: int) ->
 
 
 def _usual_gap(bits: int, until: int) -> int:
-    """The median of a version's last gaps up to a minute, the longest left out where there are several; 0 if there is none."""
-    seen = list(_latest(bits, until))
-    gaps = sorted(later - earlier for later, earlier in pairwise(seen))
-    if len(gaps) > 1:
-        gaps.pop()
+    """The median (of two in the middle the lower) of a version's last gaps up to a minute; 0 if there is none."""
+    gaps = [later - earlier for later, earlier in pairwise(_latest(bits, until))]
     return median_low(gaps) if gaps else 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.dora.instants import MINUTE, SECOND
@@ -134,6 +134,21 @@ SCENARIOS: list[tuple[str, list[VersionSeen], list[str]]] = [
         ["v1@0", "v2@330", "v1@660!"],
     ),
     (
+        "little traffic on v1 alone: it is steady by its own rhythm of old",
+        [seen("v1", every(30, 0, 300), [660, 690]), seen("v2", steady(301, 600))],
+        ["v1@0", "v2@301", "v1@660!"],
+    ),
+    (
+        "told in the very minute in which the silence is long enough",
+        [seen("v1", steady(0, 50), steady(81, 90)), seen("v2", steady(51, 80))],
+        ["v1@0", "v2@51", "v1@81!"],
+    ),
+    (
+        "back to v1, then to v2",
+        [seen("v1", steady(0, 50), steady(201, 300)), seen("v2", steady(51, 100), steady(301, 400)), seen("v3", steady(101, 200))],
+        ["v1@0", "v2@51", "v3@101", "v1@201!", "v2@301!"],
+    ),
+    (
         "little traffic: v2 is late, not silent",
         [seen("v1", every(30, 0, 300), [610, 640]), seen("v2", every(30, 330, 600), [660])],
         ["v1@0", "v2@330"],
@@ -187,6 +202,7 @@ def _up_to(one: VersionSeen, minute: int) -> VersionSeen | None:
     return VersionSeen(version=one.version, first_at=one.first_at, since=one.since, minutes=kept) if kept else None
 
 
+@settings(deadline=None)
 @given(_LINES, st.integers(0, 470))
 def test_what_came_later_changes_nothing_that_was_told(lines: list[list[tuple[int, int, int]]], minute: int) -> None:
     versions = _versions(lines)
@@ -195,6 +211,7 @@ def test_what_came_later_changes_nothing_that_was_told(lines: list[list[tuple[in
     assert after[: len(before)] == before
 
 
+@settings(deadline=None)
 @given(_LINES, st.integers(-100_000, 100_000), st.randoms(use_true_random=False))
 def test_neither_order_nor_era_matters(lines: list[list[tuple[int, int, int]]], later: int, chance: object) -> None:
     versions = _versions(lines)
@@ -207,6 +224,7 @@ def test_neither_order_nor_era_matters(lines: list[list[tuple[int, int, int]]], 
     assert [(one.version, one.at - later * MINUTE, one.returned) for one in appearances(moved, silence=TEN)] == expected
 
 
+@settings(deadline=None)
 @given(_LINES)
 def test_every_version_appears_once_and_returns_only_after_another(lines: list[list[tuple[int, int, int]]]) -> None:
     versions = _versions(lines)
