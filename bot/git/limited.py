@@ -18,6 +18,8 @@ from bot.git.local import first_lines
 
 MEMORY = 320 * 2**20
 """Bytes of address space."""
+LONGEST_COMPLAINT = 2**20
+"""Bytes that are read of what git says is wrong."""
 
 
 class OverLimitError(GitError):
@@ -27,13 +29,14 @@ class OverLimitError(GitError):
 
 
 class FailedError(GitError):
-    """Git ended with an error: `code`, and what it `said`."""
+    """Git ended with an error: `code`, what it `said` in short, and the `lines` of it."""
 
     slug = "git_failed"
 
-    def __init__(self, verb: str, code: int, said: str) -> None:
-        super().__init__(f"git {verb} failed ({code}): {said}")
-        self.code, self.said = code, said
+    def __init__(self, verb: str, code: int, stderr: bytes) -> None:
+        self.code, self.said = code, first_lines(stderr)
+        self.lines = stderr.decode("utf-8", "replace").splitlines()
+        super().__init__(f"git {verb} failed ({code}): {self.said}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class Budget:
                 raise GitMissingError("the git program is not installed") from error
             code = self._wait(process, left)
             told.seek(0)
-            said = told.read(4_000)
+            said = told.read(LONGEST_COMPLAINT)
             self._check(arguments[0], code, said)
             printed.seek(0)
             return printed.read() if into is None else b""
@@ -99,7 +102,7 @@ class Budget:
                 raise GitError(f"git {verb}: {said}")
             if "File too large" in said:
                 raise OverLimitError(f"git {verb} needs more output")
-            raise FailedError(verb, code, said)
+            raise FailedError(verb, code, stderr)
 
 
 def _kill(pid: int) -> None:

@@ -34,8 +34,10 @@ MOST_GAPS = 200
 """Commits of one push whose changed paths are looked for one by one because a tree is missing."""
 
 _HASHES = {20: "sha1", 32: "sha256"}
+_MISSING = ("gitattributesMissing", "gitmodulesMissing")
+"""Checks of file contents, which are never here; index-pack makes them after all others."""
 _FAULT = re.compile(r"\b(" + "|".join(HARMLESS) + r")\b")
-_LENIENT = {f"fsck.{fault}": "ignore" for fault in HARMLESS}
+_LENIENT = {f"fsck.{fault}": "ignore" for fault in (*HARMLESS, *_MISSING)}
 _INDEXING = {"pack.threads": "1", "core.deltaBaseCacheLimit": "32m", "core.bigFileThreshold": "64m"}
 _BROKEN_OBJECT, _BROKEN_PACK = 1, 4
 """Of the exit status of `git fsck`; that objects are missing, which is 2, is no fault here."""
@@ -191,15 +193,21 @@ class Quarantine:
         try:
             self.budget.run(self.path, "index-pack", "--fsck-objects", "--threads=1", str(file), config=_INDEXING)
         except FailedError as error:
-            if not _FAULT.search(error.said):
+            # Not every git that is in use lets index-pack be told which of its checks do not matter.
+            if all(_is_of_contents(line) for line in error.lines):
+                self.budget.run(self.path, "index-pack", "--threads=1", str(file), config=_INDEXING)
+            elif any(map(_FAULT.search, error.lines)):
+                self._index_leniently(file)
+            else:
                 raise
-            self._index_leniently(file)
 
     def _index_leniently(self, file: Path) -> None:
-        """Faults that no reader minds must not cost a history; index-pack cannot be told so by every git that is in use."""
+        """Faults that no reader minds must not cost a history."""
         self.budget.run(self.path, "index-pack", "--threads=1", str(file), config=_INDEXING)
+        asked = ("fsck", "--strict", "--no-dangling", "--no-reflogs", "--no-progress")
         try:
-            self.budget.run(self.path, "fsck", "--strict", "--no-dangling", "--no-reflogs", "--no-progress", config=_LENIENT)
+            # What it prints names every file whose contents are not here.
+            self.budget.run(self.path, *asked, config=_LENIENT, into=Path(os.devnull))
         except FailedError as error:
             if error.code & (_BROKEN_OBJECT | _BROKEN_PACK):
                 raise
@@ -299,6 +307,11 @@ class Quarantine:
             for file in files:
                 file.replace(self.home.packs / file.name)
         self._added = []
+
+
+def _is_of_contents(line: str) -> bool:
+    """Whether a complaint of index-pack is about contents that are missing, or its last word after such."""
+    return any(check in line for check in _MISSING) or line == "fatal: fsck error in pack objects"
 
 
 def _lines(commits: Iterable[Sha]) -> bytes:

@@ -18,14 +18,13 @@ from bot.engine.inline import Inline
 from bot.engine.operations import perform
 from bot.git.packs import Quarantine
 from bot.pipeline import uploads
-from bot.pipeline.history import unpack_path_ids
 from bot.pipeline.uploads import due_uploads, take_in
 from bot.settings import Settings, load_settings
 from bot.store import Store
 from tests.git.hostile_packs import CORPUS
 from tests.support.gitrepo import START, GitRepo, git
 from tests.support.server import rows
-from tests.support.uploads import Uploading, make_packs, packed
+from tests.support.uploads import Uploading, commits, make_packs, packed
 from tests.web.doors import API_KEY, Door, document, open_door
 
 URL = "https://git.example.org/acme/shop.git"
@@ -86,19 +85,6 @@ async def opened(
 
 def _settings(tmp_path: Path, data: str) -> Settings:
     return load_settings({"DATA_DIR": str(tmp_path / data), "SERVICE_DEFINITIONS": str(tmp_path / "definitions")})
-
-
-def commits(store: Store) -> dict[str, tuple[object, ...]]:
-    """Every commit with all that ingest knows of it, path numbers as paths."""
-    paths = dict(store.read(lambda reader: reader.fetch("paths_since", lambda id, path: (id, bytes(path)), repository_id=1, id=0)))
-    rows = store.read(lambda reader: reader.fetch("commits_since", lambda *row: row, repository_id=1, n=0))
-    return {
-        bytes(row[1]).hex(): (
-            bytes(row[2]).hex(), row[3], row[4], row[5], row[6],
-            None if row[7] is None else sorted(paths[id] for id in unpack_path_ids(bytes(row[7]))), row[8],
-        )
-        for row in rows
-    }  # fmt: skip
 
 
 def story(path: Path) -> tuple[Path, list[str]]:

@@ -153,6 +153,14 @@ def test_a_zero_padded_mode(room: Room) -> None:
     assert room.offer(with_tree(old, entry(2, _FILES))) is not None
 
 
+@pytest.mark.parametrize("who", [b"A <a@b>", b"A a@b"])
+def test_contents_that_git_would_look_at_are_not_missed(room: Room, who: bytes) -> None:
+    files = tree(*((b"100644", name, digit * 40) for name, digit in ((b".gitattributes", "1"), (b".gitmodules", "2"))))
+    one = commit(name_of(2, files), who=who)
+    assert room.offer(pack([entry(COMMIT, one), entry(2, files)])) is not None
+    assert room.outcome()[0] == "done"
+
+
 def test_a_message_cannot_end_its_record(room: Room) -> None:
     """A NUL in a message ends it for git; it never becomes a second commit."""
     forged = commit(name_of(2, _FILES), message=b"one\0\0" + b"1" * 40 + b" \0" + b"1 1\0A <a@b>\0.x\0.\n")

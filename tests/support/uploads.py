@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 
+from bot.pipeline.history import unpack_path_ids
+from bot.store import Store
 from tests.support.gitrepo import git
 
 SEARCH, PACK, LIST = "/api/v2/git/repository/search_commits", "/api/v2/git/repository/packfile", "/api/v2/srcmap"
@@ -109,3 +111,16 @@ class Uploading:
         for pack in packs:
             await self.send(pack, sha=head)
         return len(packs)
+
+
+def commits(store: Store) -> dict[str, tuple[object, ...]]:
+    """Every commit with all that ingest knows of it, path numbers as paths."""
+    paths = dict(store.read(lambda reader: reader.fetch("paths_since", lambda id, path: (id, bytes(path)), repository_id=1, id=0)))
+    rows = store.read(lambda reader: reader.fetch("commits_since", lambda *row: row, repository_id=1, n=0))
+    return {
+        bytes(row[1]).hex(): (
+            bytes(row[2]).hex(), row[3], row[4], row[5], row[6],
+            None if row[7] is None else sorted(paths[id] for id in unpack_path_ids(bytes(row[7]))), row[8],
+        )
+        for row in rows
+    }  # fmt: skip
