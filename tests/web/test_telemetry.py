@@ -25,7 +25,7 @@ from bot.pipeline.history import HistoryCache
 from bot.store import Store, Writer
 from bot.web import sightings
 from tests.sources.test_telemetry import RECORDED, RECORDED_ON, SHA, recorded, resource, traces
-from tests.web.doors import API_KEY, NOW, Door, DownStore, make_key, open_door
+from tests.web.doors import API_KEY, NOW, Door, DownStore, make_key, open_door, raw_status
 
 PROTOBUF, MSGPACK, JSON = "application/x-protobuf", "application/msgpack", "application/json"
 ROUTES = {
@@ -256,6 +256,18 @@ async def test_the_first_deployment_keeps_its_id_when_an_earlier_sighting_is_lat
         assert _minute(after) == 10
 
 
+async def test_of_several_commits_the_one_seen_first_stands(store: Store) -> None:
+    async with room(store) as shop:
+        for service, order in (("shopist", (0, 1, 2)), ("cart", (2, 1, 0)), ("web", (1, 0, 2))):
+            for at in order:
+                git = {} if at == 0 else {"vcs_ref_head_revision": f"{at}" * 40, "vcs_repository_url_full": "https://h/acme/shop"}
+                one = resource(service_name=service, service_version="v1", **git)
+                await shop.send("/v1/traces", traces(one, start=START + at * MINUTE, seconds=1).SerializeToString(), PROTOBUF)
+        shop.define("shopist", "cart", "web")
+        found = await shop.deployments()
+        assert [(one["commit_sha"], _minute(one)) for one in found] == [("1" * 40, 0)] * 3
+
+
 async def test_any_order_gives_the_same(store: Store) -> None:
     story = [("v1", minute) for minute in (*range(20), *range(45, 60))] + [("v2", minute) for minute in range(20, 45)]
     story += [("v3", 60), ("v3", 61)]
@@ -299,14 +311,18 @@ async def test_a_version_costs_one_write_a_minute(store: Store) -> None:
         assert await shop.told() == ["v1@0"]
 
 
-async def test_what_is_new_is_durable_before_the_answer_and_written_together(store: Store) -> None:
+async def test_what_is_new_is_durable_before_the_answer_and_written_together(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with room(store) as shop:
         bodies = [traces(resource(service_name=f"s{n}", service_version="v1")).SerializeToString() for n in range(40)]
         transactions: list[int] = []
+        monkeypatch.setattr(sightings, "TOGETHER", 12)
         real = sightings.record_sightings
 
         def counting(writer: Writer, told: Sequence[object], *, now: Instant) -> object:
-            transactions.append(1)
+            told = list(told)
+            transactions.append(len(told))
             return real(writer, told, now=now)  # type: ignore[arg-type]
 
         async def send(n: int) -> None:
@@ -316,6 +332,7 @@ async def test_what_is_new_is_durable_before_the_answer_and_written_together(sto
         with patch.object(sightings, "record_sightings", counting):
             await asyncio.gather(*map(send, range(40)))
         assert len(transactions) < 30
+        assert max(transactions) <= 12
 
 
 async def test_another_process_may_have_written_it(store: Store) -> None:
@@ -396,12 +413,13 @@ async def test_what_is_broken_is_refused_and_nothing_is_kept(store: Store) -> No
         ("bomb", "/v1/logs", gzip.compress(bytes(50_000_000)), PROTOBUF, gzipped),
         ("not gzip", "/v1/traces", BODY, PROTOBUF, gzipped),
         ("brotli", "/v1/traces", BODY, PROTOBUF, {"Content-Encoding": "br"}),
-        ("too large", "/v1/traces", bytes(16 * 1024 * 1024 + 1), PROTOBUF, {}),
     ]
     async with room(store) as shop:
         for title, path, body, content_type, headers in cases:
             answer = json.loads(await shop.send(path, body, content_type, 400, **headers))
             assert answer["errors"][0]["title"], title
+        head = f"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: {PROTOBUF}\r\nContent-Length: {16 * 1024 * 1024 + 1}\r\n\r\n"
+        assert await raw_status(shop.door.client.port, head.encode()) == 400, "too large, and nobody waits for the rest"
         assert await shop.send("/v1/traces", b"", PROTOBUF) == b"", "an empty request is one"
         assert shop.rows() == []
         assert shop.door.woken == []
