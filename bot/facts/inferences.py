@@ -18,9 +18,11 @@ Inference = tuple[str, int | str]
 
 def inferences_of(reader: Reader, repositories: Collection[int], names: Collection[RepositoryId] = ()) -> list[Inference]:
     """All that may follow otherwise when something is different about these repositories, or what these names mean."""
-    told = {row.name for row in reader.fetch_in("names_of_repositories", NameRow, sorted(set(repositories)))} | set(names)
+    asked = sorted(set(repositories))
+    inferring = {id for query in ("deployed_by_forge", "ruled") for id in reader.fetch_in(query, int, asked)}
+    told = {row.name for row in reader.fetch_in("names_of_repositories", NameRow, asked)} | set(names)
     known = reader.fetch_in("webhook_repositories_among", str, sorted(told))
-    return [*((FORGE, id) for id in sorted(set(repositories))), *((WEBHOOK, name) for name in sorted(known))]
+    return [*((FORGE, id) for id in sorted(inferring)), *((WEBHOOK, name) for name in sorted(known))]
 
 
 def every_inference(reader: Reader) -> list[Inference]:

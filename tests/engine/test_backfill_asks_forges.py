@@ -68,7 +68,7 @@ async def test_github_is_asked(store: Store, store_url: str, tmp_path: Path) -> 
         assert shown[1].finished - shown[0].finished == pytest.approx(1), "the success after a failure, and the first one"
         said = await _run(settings, "releases", env="production")
         assert (said["releases"], said["source"]) == (1, "tags")
-        assert [(one.version, one.source) for one in deployments(store)][0] == ("v1", "tags")
+        assert next((one.version, one.source) for one in deployments(store)) == ("v1", "tags")
 
         forge.faults.append(Fault(match="GET /repos/acme/shop/releases", kind=Status(status=403)))
         assert "did not tell" in (await _run(settings, "releases"))["told_by"]

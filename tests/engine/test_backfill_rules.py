@@ -75,6 +75,7 @@ def test_each_kind_turns_its_source_on_and_stands(
         assert _on(room.store) == {}
         return
     said = told(*asked, "--service", " Till ")
+    assert ("github could not be asked" in said.pop("told_by", "")) is (kind != "tags")
     assert said == {
         "repository": "github.com/acme/shop", "source": source, "services": ["Till"], kind: len(shown),
         "deployments": len(shown), "new": len(shown),

@@ -28,6 +28,14 @@ WHERE repository_id = :repository_id AND kind = :kind AND pattern = :pattern AND
 -- The repositories of which something may be inferred.
 SELECT repository_id FROM forge_deployment UNION SELECT repository_id FROM inference_rule ORDER BY 1
 
+-- name: deployed_by_forge
+-- Which of these repositories have deployments at their forge.
+SELECT DISTINCT repository_id FROM forge_deployment WHERE repository_id IN (:keys)
+
+-- name: ruled
+-- Of which of these repositories tags, releases or forge deployments are to be counted.
+SELECT DISTINCT repository_id FROM inference_rule WHERE repository_id IN (:keys)
+
 -- name: inference_keys
 -- From what deployments were inferred.
 SELECT DISTINCT inferred_from FROM deployment WHERE inferred_from <> '' ORDER BY inferred_from
