@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import random
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ import pytest
 from bot.dora.changes import Limits
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import DAY, MINUTE, SECOND, Instant
+from bot.dora.repositories import WebRoots
 from bot.facts.catalog import FROM_FOLDER, plan_claims, write_claims
 from bot.facts.keys import CATALOG_WRITE, DEPLOYMENTS_WRITE
 from bot.facts.sources import select_source
 from bot.pipeline.derive import Deriver, rebuild
 from bot.pipeline.derive.inference_stage import Options
 from bot.pipeline.history import HistoryCache
+from bot.sources.sightings import Gathered, Told
 from bot.store import Store, Writer
-from bot.web import sightings
+from bot.web import sightings, telemetry
 from tests.sources.test_telemetry import RECORDED, RECORDED_ON, SHA, recorded, resource, traces
 from tests.web.doors import API_KEY, NOW, Door, DownStore, make_key, open_door, raw_status
 
@@ -183,6 +186,24 @@ async def test_large_bodies_are_read_too(store: Store) -> None:
         answers = [shop.send("/v1/traces", gzip.compress(body), PROTOBUF, **{"Content-Encoding": "gzip"}) for _ in range(8)]
         await asyncio.gather(*answers)
         assert sorted(str(one["version"]) for one in await shop.deployments()) == [f"v{n}" for n in range(7)]
+
+
+async def test_only_small_bodies_are_decoded_on_the_event_loop(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_loop: list[bool] = []
+    real = telemetry.gather
+
+    def watched(told: list[Told], *, arrived: Instant, web_roots: WebRoots) -> Gathered:
+        on_loop.append(threading.current_thread() is threading.main_thread())
+        return real(told, arrived=arrived, web_roots=web_roots)
+
+    monkeypatch.setattr(telemetry, "gather", watched)
+    one = resource(service_name="shopist", service_version="v1")
+    small, large = traces(one).SerializeToString(), traces(*[one] * 500).SerializeToString()
+    async with room(store) as shop:
+        await shop.send("/v1/traces", small, PROTOBUF)
+        await shop.send("/v1/traces", large, PROTOBUF)
+        await shop.send("/v1/traces", gzip.compress(small), PROTOBUF, **{"Content-Encoding": "gzip"})
+    assert on_loop == [True, False, False]
 
 
 # What follows ---------------------------------------------------------------------------------------------------------
