@@ -46,6 +46,13 @@ _SORTS: Final[Mapping[str, Callable[[DeploymentRow], _Value]]] = {
 }
 SORTS: Final = tuple(_SORTS)
 
+
+def repository_spellings(repository: str, url: str) -> tuple[str, ...]:
+    """How a query may call a repository: its id, as it was sent, and the usual URLs of it."""
+    host, _, path = repository.partition("/")
+    return (repository, url, f"https://{repository}", f"https://{repository}.git", f"git@{host}:{path}.git") if repository else ()
+
+
 _FAILED = "change_failure"
 _FIELDS: Final[Mapping[str, Callable[[DeploymentRow], Iterable[str | None]]]] = {
     "id": lambda row: (row.id,),
@@ -53,8 +60,8 @@ _FIELDS: Final[Mapping[str, Callable[[DeploymentRow], Iterable[str | None]]]] = 
     "env": lambda row: (row.env,),
     "team": lambda row: (row.team,),
     "version": lambda row: (row.version,),
-    "repository": lambda row: (row.repository, row.repository_url),
-    "repository_id": lambda row: (row.repository, row.repository_url),
+    "repository": lambda row: repository_spellings(row.repository, row.repository_url),
+    "repository_id": lambda row: repository_spellings(row.repository, row.repository_url),
     "commit_sha": lambda row: (row.commit_sha.hex() if row.commit_sha else None,),
     "source": lambda row: (row.source,),
     "type": lambda row: (row.type,),

@@ -10,6 +10,7 @@ from typing import Final
 
 from bot.answers.encode import Json, rfc3339, seconds
 from bot.answers.failures import FailureRow, find_failed_deployments, stream_failures
+from bot.answers.original import repository_spellings
 from bot.answers.questions import Filters
 from bot.dora.search import Fields, with_tags
 from bot.sources.datadog_requests import ListRequest
@@ -53,8 +54,8 @@ def search_fields(row: FailureRow) -> Fields:
         "name": (row.name,),
         "severity": (row.severity,),
         "version": (row.version,),
-        "repository": (row.repository, row.repository_url),
-        "repository_id": (row.repository, row.repository_url),
+        "repository": repository_spellings(row.repository, row.repository_url),
+        "repository_id": repository_spellings(row.repository, row.repository_url),
         "commit_sha": (row.commit_sha.hex() if row.commit_sha else "",),
         "source": (row.source,),
         "state": (row.state,),

@@ -46,7 +46,7 @@ def validate_command(paths: tuple[Path, ...], form: Format) -> None:
     errors = sum(problem.severity == "error" for problem in problems)
     if form == "text":
         warnings = sum(problem.severity == "warning" for problem in problems)
-        click.echo(f"{errors} errors, {warnings} warnings", err=True)
+        click.echo(f"{errors} {'error' if errors == 1 else 'errors'}, {warnings} {'warning' if warnings == 1 else 'warnings'}", err=True)
     sys.exit(1 if errors else 0)
 
 

@@ -12,6 +12,7 @@ from bot.answers.encode import dumps, to_json
 from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
 from bot.cli.context import operate, read, settings
+from bot.dora.repositories import RepositoryUrlError, repository_id
 from bot.engine.clock import now
 from bot.pipeline import selection
 from bot.pipeline.derive import Sources, limits_of
@@ -220,9 +221,16 @@ def _delivery(number: int, reader: Reader) -> deliveries.DeliveryShown | None:
     return deliveries.find_delivery(reader, number)
 
 
+def _repository_name(given: str) -> str:
+    try:
+        return repository_id(given, web_roots=settings().web_roots)
+    except RepositoryUrlError:
+        return given.strip().lower()
+
+
 @click.command("paths")
 @click.argument("service")
-@click.option("--repo", "repository", metavar="R", help="Only this repository.")
+@click.option("--repo", "repository", metavar="R", help="Only this repository: its name like github.com/acme/shop, or any URL of it.")
 @click.option("--range", "revisions", metavar="A..B", help="Every commit between two branches, tags or shas, and why it counts or not.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def paths_command(service: str, repository: str | None, revisions: str | None, as_json: bool) -> None:
@@ -230,9 +238,11 @@ def paths_command(service: str, repository: str | None, revisions: str | None, a
     found = read(lambda reader: paths.find_paths(reader, service))
     if found is None:
         raise click.ClickException(f"nobody deployed or defined a service {service!r}")
-    mine = [one for one in found.repositories if repository in (None, one.repository)]
+    wanted = None if repository is None else _repository_name(repository)
+    mine = [one for one in found.repositories if wanted in (None, one.repository)]
     if not mine:
-        raise click.ClickException(f"{service} has no repository {repository!r}")
+        known = ", ".join(one.repository for one in found.repositories) or "none"
+        raise click.ClickException(f"{service} has no repository {repository!r}; it has {known}")
     sources = Sources(HistoryCache())
     if revisions is not None:
         if len(mine) > 1:

@@ -56,7 +56,9 @@ def disable(source: str, kind: EventKind, as_json: bool) -> None:
 
 def _select(source: str, kind: EventKind, *, on: bool, retroactive: bool, as_json: bool) -> None:
     if source not in SOURCES[kind]:
-        raise click.UsageError(f"there is no source {source!r} of {kind}; there are {', '.join(SOURCES[kind])}")
+        other = next((other for other in _KINDS if source in SOURCES[other]), None)
+        hint = f"; `--kind {other}` has one" if other else ""
+        raise click.UsageError(f"there is no source {source!r} of {kind}; there are {', '.join(SOURCES[kind])}{hint}")
     result: dict[str, Any] = operate("sources.select", kind=kind, source=source, on=on, retroactive=retroactive)
     if as_json:
         click.echo(json.dumps(result, indent=2))
@@ -69,7 +71,8 @@ def _select(source: str, kind: EventKind, *, on: bool, retroactive: bool, as_jso
         return
     first = result["first_selected_at"]
     since = "from the beginning" if first == rfc3339(0) else f"from {first} on"
-    click.echo(f"{source} is on for {kind} and counts {since}: {counted}.")
+    more = "" if result["counted"] + result["merged"] == result["kept"] else " (--retroactive counts all of them)"
+    click.echo(f"{source} is on for {kind} and counts {since}: {counted}{more}.")
 
 
 def _row(one: SourceShown) -> list[str | int | None]:

@@ -194,7 +194,7 @@ def _remediation(told: _Remediation) -> PatchedRemediation:
         raise InvalidError(f"{at}/type", f'attribute "type" must be one of "{" ".join(REMEDIATIONS)}"')
     id, version = parse_name(f"{at}/id", told.id, longest=LONGEST_NAME), parse_version(f"{at}/version", told.version)
     if bool(id) == bool(version):
-        raise InvalidError(at, "The deployment that mended it is named by its id or by its version, not by both.")
+        raise InvalidError(at, "The deployment that mended it is named by its id or by its version; not by both, nor by neither.")
     return PatchedRemediation(type=cast("Literal['rollback', 'rollforward']", told.type), id=id, version=version)
 
 

@@ -23,7 +23,7 @@ MOST_TAGS = 100
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{16,128}")
 _SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
-_INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
+_STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
 
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 T = TypeVar("T")
@@ -178,7 +178,7 @@ def parse_tags(pointer: str, values: Sequence[str] | None) -> tuple[str, ...]:
 
 def _pointer(path: str) -> str:
     """`$.data.attributes.custom_tags[3]` as a JSON pointer."""
-    return _INDEX.sub(r"/\1", path.removeprefix("$").replace(".", "/")).removesuffix("/...")
+    return "".join(f"/{index or name}" for index, name in _STEP.findall(path)).removesuffix("/...")
 
 
 def _sentence(detail: str) -> str:

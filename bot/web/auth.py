@@ -156,7 +156,8 @@ async def _teller(request: web.Request, access: Access) -> Principal:
 
 async def _principal(request: web.Request, given: str) -> Principal:
     if same_secret(given.encode(errors="surrogateescape"), request.app[SETTINGS].api_keys):
-        return Principal(name="API_KEYS", scopes=frozenset(keys.SCOPES))
+        request[PRINCIPAL] = Principal(name="API_KEYS", scopes=frozenset(keys.SCOPES))
+        return request[PRINCIPAL]
     try:
         async with asyncio.timeout(PATIENCE):
             key = await request.app[STORE].read_async(lambda reader: keys.find_key(reader, given))
@@ -164,7 +165,9 @@ async def _principal(request: web.Request, given: str) -> Principal:
         raise unavailable("store_unavailable", "The store does not answer.") from None
     if key is None:
         raise _unauthorized("unknown_key", "The key is not known, or was revoked.")
-    return Principal(name=key.id, scopes=frozenset(key.scopes), services=frozenset(key.services))
+    # Here: whoever is refused after this is named in the log.
+    request[PRINCIPAL] = Principal(name=key.id, scopes=frozenset(key.scopes), services=frozenset(key.services))
+    return request[PRINCIPAL]
 
 
 def _with_scope(principal: Principal, scope: str) -> Principal:

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from bot.store import StoreError, StoreUnavailableError, StoreValueError
+from bot.web.auth import PRINCIPAL
 from bot.web.errors import RETRY_AFTER, HttpError, error_response
 from bot.web.metrics import METRICS
 from bot.web.pages import prefers_page, refusal
@@ -68,6 +69,10 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         log.exception("request failed")
         error = HttpError(500, "internal", "Something went wrong here; the log knows it under this id.")
+    if error.status in (401, 403):
+        # Senders get one word for an answer; who runs this needs to know which pipeline it is, and why.
+        who = request.get(PRINCIPAL)
+        log.warning("refused", reason=error.title, detail=error.detail, key=who.name if who is not None else "")
     request.app[METRICS].refusals.labels(status=str(error.status), reason=error.title).inc()
     if prefers_page(request):
         return refusal(request, error, request_id=request[REQUEST_ID])
@@ -87,7 +92,7 @@ def _of_framework(refused: web.HTTPException) -> HttpError:
             return HttpError(404, "unknown_route", "There is nothing here.")
         case 405:
             allow = refused.headers.get("Allow", "")
-            return HttpError(405, "method_not_allowed", f"Only {allow} here.", headers={"Allow": allow})
+            return HttpError(405, "method_not_allowed", f"Only {allow.replace(',', ', ')} here.", headers={"Allow": allow})
         case 413:
             return HttpError(400, "too_large", "The body is too large.")
         case status:

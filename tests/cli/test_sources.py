@@ -66,7 +66,7 @@ def test_enabled_it_counts_from_now_on_or_everything(folder: Path) -> None:
     done = run("enable", "apm")
     assert done.exit_code == 0, done.output
     assert done.output.startswith("apm is on for deployments and counts from 20")
-    assert done.output.endswith("0 of 2 deployments that are kept count.\n")
+    assert done.output.endswith("0 of 2 deployments that are kept count (--retroactive counts all of them).\n")
     again = run("enable", "apm", "--retroactive")
     assert again.output == (
         "apm is on for deployments and counts from the beginning: 1 of 2 deployments that are kept count, "

@@ -5,17 +5,15 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
 import structlog
 
-from bot.log import configure_logging
 from bot.store import Store
 from bot.web import bodies, health
 from bot.web.bodies import ByteBudget
-from tests.web.doors import API_KEY, GITHUB_SECRET, DownStore, document, github_headers, open_door, raw_status
+from tests.web.doors import API_KEY, DownStore, document, github_headers, open_door, raw_status
 
 
 async def test_healthz_and_readyz(store: Store) -> None:
@@ -85,19 +83,6 @@ async def test_an_accident_shows_its_id_alone(store: Store, monkeypatch: pytest.
     (accident,) = [event for event in events if event["event"] == "request failed"]
     assert accident["request"] == json.loads(text)["id"]
     assert "RuntimeError" in accident["exception"]
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """Logs as a server without a terminal writes them."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging(stream=stream, secrets=[API_KEY.encode(), GITHUB_SECRET.encode()])
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 async def test_logs_tell_no_secrets(store: Store, logged: io.StringIO) -> None:
