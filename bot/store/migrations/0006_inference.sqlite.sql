@@ -27,3 +27,7 @@ CREATE TABLE webhook_deployment (   -- a commit that somebody told was deployed;
     receipt INTEGER NOT NULL        -- with received_at the order of what was told under one key
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_deployment_repository ON webhook_deployment (repository);
+
+-- Tags that were brought in before sources could be turned on and off counted from the beginning of time, and still do.
+INSERT INTO source_switch (kind, name, selected_from, is_on, told_at, receipt)
+    SELECT 'deployments', 'tags', 0, 1, 0, 0 WHERE EXISTS (SELECT 1 FROM deployment WHERE source = 'tags');
