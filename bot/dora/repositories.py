@@ -136,13 +136,20 @@ def without_credentials(url: str) -> str:
     if scheme:
         return scheme[0] + _without_userinfo(text[scheme.end() :], ssh=scheme[1].lower() in _SSH)
     scp = _SCP.fullmatch(text)
-    if not scp or (not scp["user"] and _USERINFO.match(scp["path"])):
+    if not scp or _is_misspelt(scp):
         return text.rpartition("@")[2]
     user = scp["user"] or ""
     return f"{user}@{scp['host']}:{scp['path']}" if user and ":" not in user else f"{scp['host']}:{scp['path']}"
 
 
+def _is_misspelt(scp: re.Match[str]) -> bool:
+    """Whether what looks like `host:path` is `user:password@host/path`, or a URL that lost a slash (`https:/host/path`)."""
+    lost = not scp["user"] and scp["host"].lower() in {*_DEFAULT_PORTS, *_SSH, *_WRAPPED}
+    return lost or (not scp["user"] and _USERINFO.match(scp["path"].lstrip("/")) is not None)
+
+
 def _without_userinfo(text: str, *, ssh: bool) -> str:
+    text = text.lstrip("/")
     authority, slash, path = text.partition("/")
     userinfo, at, host = authority.rpartition("@")
     if not at and "@" in path and re.search(r":(?![0-9]*$)", authority):
@@ -165,7 +172,7 @@ def _take_apart(url: str) -> _Remote:
     if _BARE_HOST.fullmatch(text.partition("/")[0]):
         return _without_scheme(text, fragmentless)
     scp = _SCP.fullmatch(text)
-    if not scp or text.startswith("-") or (not scp["user"] and _USERINFO.match(scp["path"])):
+    if not scp or text.startswith("-") or _is_misspelt(scp):
         raise RepositoryUrlError(f"not the URL of a repository: {without_credentials(text)}")
     path = scp["path"]
     host = scp["host"].lower()

@@ -21,6 +21,10 @@ MOST_CHUNKS, MOST_TEXTS = 100_000, 400_000
 COMMIT, REPOSITORY = "_dd.git.commit.sha", "_dd.git.repository_url"
 
 
+MOST_SECONDS = 2**33
+"""A tracer's clock beyond that is none."""
+
+
 class DdtraceError(SourceError):
     """The body is no such message."""
 
@@ -154,7 +158,8 @@ def parse_telemetry(body: bytes) -> list[Told]:
     if one is None:
         return []
     words = Words(one.service_name or "", one.service_version or "", one.env or "")
-    return [Told(words, (int(message.tracer_time * SECOND),) if message.tracer_time else ())]
+    at = message.tracer_time
+    return [Told(words, (int(at * SECOND),) if at is not None and 0 < at < MOST_SECONDS else ())]
 
 
 def _instants(start: int, duration: int) -> tuple[int, int]:

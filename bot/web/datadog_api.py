@@ -6,8 +6,9 @@ import structlog
 from aiohttp import web
 
 from bot.dora.instants import Instant
-from bot.facts.deployments import record_deployment
+from bot.facts.deployments import deployment_id, record_deployment
 from bot.facts.keys import DEPLOYMENTS_WRITE
+from bot.facts.tombstones import find_standing
 from bot.sources.datadog import parse_deployment, render_deployment
 from bot.store import Writer
 from bot.web.auth import Row, write
@@ -23,6 +24,9 @@ async def create_deployment(request: web.Request) -> web.Response:
     check_service(request, new.service)
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> str:
+        standing = find_standing(writer, deployment_id(new))
+        if standing is not None:
+            check_service(request, standing.service)
         return record_deployment(writer, new, received_at=received_at, receipt=receipt)
 
     deployment = await record(request, work, event="deployment", body=render_deployment(new))

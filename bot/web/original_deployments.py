@@ -19,7 +19,7 @@ from bot.dora.instants import Instant
 from bot.facts import overrides
 from bot.facts.keys import DEPLOYMENTS_WRITE
 from bot.facts.overrides import Override, find_latest, record_override
-from bot.facts.tombstones import record_deletion
+from bot.facts.tombstones import find_standing, record_deletion
 from bot.sources.datadog_requests import (
     Patch,
     PatchedRemediation,
@@ -42,10 +42,11 @@ _REMEDIATION = "/data/attributes/remediation"
 
 
 class _Target(NamedTuple):
-    """The deployment that is corrected, and the one that mended it, if one is named."""
+    """The deployment that is corrected, the one that mended it, if one is named, and whose that is, if it is known."""
 
     row: DeploymentRow
     remediation: str | None
+    mended_by: tuple[str, ...] = ()
 
 
 async def list_deployments(request: web.Request) -> web.Response:
@@ -103,7 +104,8 @@ async def delete_deployment(request: web.Request) -> web.Response:
 
 async def _correct(request: web.Request, target: _Target, patch: Patch) -> web.Response:
     row, who = target.row, request[PRINCIPAL].name
-    check_service(request, row.service)
+    # Both change: what failed, and the type of what mended it.
+    check_service(request, row.service, *target.mended_by)
     told = patch.remediation
     override = Override(
         deployment_id=row.id,
@@ -146,7 +148,8 @@ def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> _Target:
             )  # fmt: skip
     if named == row.id:
         raise HttpError(400, "same_deployment", "A deployment does not mend itself.", pointer=_REMEDIATION)
-    return _Target(row, named)
+    standing = find_standing(reader, named or "")
+    return _Target(row, named, () if standing is None else (standing.service,))
 
 
 _WHOLE = ("/api/v2/dora/deployment", "/api/v2/dora/deployments")

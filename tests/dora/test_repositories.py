@@ -295,3 +295,17 @@ def test_refs_are_parted_by_what_is_known(
 def test_an_unsynced_repository_is_trusted_with_usual_names() -> None:
     assert split_ref(("main", "src"), branches=(), tags=()) == RefSplit(ref="main", path="src")
     assert "is known" in split_ref(("feature", "src"), branches=(), tags=()).warning
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https:/ci:hunter2@github.com/acme/shop.git", "http:/ci:hunter2@github.com/acme/shop", "ssh:/git:hunter2@github.com/acme/shop",
+        "https:///ci:hunter2@github.com/acme/shop.git", "git.acme.test:/ci:hunter2@github.com/acme/shop", "https:/github.com/acme/shop",
+    ],
+)  # fmt: skip
+def test_a_url_that_lost_a_slash_gives_nothing_away(url: str) -> None:
+    assert "hunter2" not in without_credentials(url)
+    with pytest.raises(RepositoryUrlError) as refused:
+        repository_id(url)
+    assert "hunter2" not in str(refused.value)

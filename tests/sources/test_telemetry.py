@@ -387,3 +387,10 @@ def test_broken_json_is_refused(body: bytes) -> None:
 def test_messages_of_a_tracer_without_an_application_tell_nothing() -> None:
     for body in (b"{}", b'{"application": null}', b'{"application": {}, "tracer_time": null}', b'{"application": {"service_name": "x"}}'):
         assert gathered(ddtrace.parse_telemetry(body)).sightings == []
+
+
+@pytest.mark.parametrize("clock", ["1e300", "1e308", "-1e308", "-5", "0"])
+def test_a_tracers_clock_that_is_none_is_passed_over(clock: str) -> None:
+    body = b'{"application": {"service_name": "x", "service_version": "1"}, "tracer_time": %s}' % clock.encode()
+    (told,) = ddtrace.parse_telemetry(body)
+    assert (told.words.service, told.instants) == ("x", ())

@@ -190,6 +190,12 @@ async def test_a_key_limited_to_services(store: Store) -> None:
         refused = await door.client.post(PATH, data=document(service="other"), headers=headers)
         assert refused.status == 403
         assert (await refused.json())["errors"] == ["Forbidden"]
+        # Nor may it take another service's deployment away by sending that one's id.
+        foreign, mine = (document(service=name, id="of-another-service-1") for name in ("other", "shopist"))
+        assert (await door.client.post(PATH, data=foreign, headers=KEY)).status == 200
+        assert (await door.client.post(PATH, data=mine, headers=headers)).status == 403
+        assert (await door.client.post(PATH, data=mine, headers=KEY)).status == 200
+        assert (await door.client.post(PATH, data=mine, headers=headers)).status == 200, "it is of that service now"
 
 
 async def test_credentials_are_cut_before_anything_is_kept(store: Store) -> None:
