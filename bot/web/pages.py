@@ -238,6 +238,8 @@ async def deployment(request: web.Request) -> web.Response:
             raise not_found()
         limit_to_services(request, found.deployment.service)
         others = {one for part in found.evidence for one in (part.deployment, part.target, part.original) if one}
+        if found.deployment.merged_into is not None:
+            others.add(found.deployment.merged_into)
         if found.deployment.remediation is not None:
             others.add(found.deployment.remediation.id)
         return found, {other: deployments.find_deployment(reader, other) for other in sorted(others - {id})}
