@@ -50,9 +50,9 @@ picture: $(VENV)/.dev ## The README's picture, from the demo
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-annotate --no-header --upgrade \
-		--extra build --extra postgres --extra otlp pyproject.toml -o requirements.lock
+		--extra build --extra postgres pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-annotate --no-header -c requirements.lock \
-		--extra build --extra dev --extra postgres --extra otlp pyproject.toml -o requirements-dev.lock
+		--extra build --extra dev --extra postgres pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --no-annotate --no-header --python-version 3.11 \
 		--upgrade tests/clients/requirements.in -o tests/clients/requirements.lock
 
