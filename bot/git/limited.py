@@ -48,8 +48,6 @@ class Budget:
     output: int = 128 * 2**20
     """Bytes that one of them may write to a file."""
     spent: float = 0.0
-    greatest: int = 0
-    """Bytes that the largest of them held."""
     begun: float = field(default_factory=time.monotonic)
 
     def run(
@@ -87,7 +85,6 @@ class Budget:
             timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         self.spent += usage.ru_utime + usage.ru_stime
-        self.greatest = max(self.greatest, usage.ru_maxrss * 1024)
         return process.returncode
 
     def _check(self, verb: str, code: int, stderr: bytes) -> None:
