@@ -204,11 +204,6 @@ def stream_failures(
         after = (rows[-1].started_at, rows[-1].id, rows[-1].source)
 
 
-def load_failures(reader: Reader, filters: Filters, *, severity: str | None = None) -> list[FailureRow]:
-    """All failures that match and count, newest first, read at once."""
-    return list(stream_failures(reader, filters, severity=severity, chunk=EVERYTHING))
-
-
 def load_failure(reader: Reader, id: str) -> FailureRow | None:
     """One failure, whether its source is on or not; `None` when nobody knows it, or it was deleted."""
     rows = reader.fetch("answer_failures_by_id", _Row, id=id)
