@@ -22,7 +22,7 @@ from bot.sources.definition_forms import VERSIONS
 from bot.store import Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.errors import HttpError
-from bot.web.original import check_service, json_api, parsed_body, record
+from bot.web.original import check_services, json_api, parsed_body, record
 from bot.web.reading import from_path, read
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ MOST_DEFINITIONS = 100
 async def put_definitions(request: web.Request) -> web.Response:
     """Create or replace definitions: all that the request holds, or none."""
     sent = await read_sent(request, read_sent_definitions)
-    check_service(request, *(entity.name for entity in sent.entities))
+    check_services(request, *(entity.name for entity in sent.entities))
     received_at = await record_sent(request, sent, event="service-definition")
     seen = await read(request, partial(show_sent, entities=sent.entities, received_at=received_at))
     log.info("service-definition", services=[entity.name for entity in sent.entities])
@@ -139,7 +139,7 @@ def warnings(notices: Iterable[Notice]) -> list[dict[str, str]]:
 
 def _service(request: web.Request) -> str:
     service = from_path(request, "service_name").strip().lower()
-    check_service(request, service)
+    check_services(request, service)
     return service
 
 

@@ -28,7 +28,7 @@ from bot.sources.catalog_api import KINDS, Sent, read_sent_entities, read_sent_k
 from bot.store import Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.catalog_api import choice, delete, invalid, missing, number, read_sent, record_sent, warnings
-from bot.web.original import check_service, json_api, record
+from bot.web.original import check_services, json_api, record
 from bot.web.reading import from_path, read
 
 log = structlog.get_logger(__name__)
@@ -133,7 +133,7 @@ def _check(request: web.Request, sent: Sent) -> None:
 
 def _check_name(request: web.Request, kind: str, name: str) -> None:
     """Raises HttpError 403 when the key is limited to services, and this is none of them."""
-    check_service(request, name if kind == SERVICE else "")
+    check_services(request, name if kind == SERVICE else "")
 
 
 def _page(found: Sequence[EntityAnswer], page: Sequence[EntityAnswer], include: Sequence[str]) -> Json:

@@ -14,7 +14,7 @@ from bot.store import Writer
 from bot.web.auth import PRINCIPAL, Row, told
 from bot.web.context import CLOCK, SETTINGS
 from bot.web.errors import HttpError
-from bot.web.original import check_service, parsed_body, record
+from bot.web.original import check_services, parsed_body, record
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ def _service(request: web.Request) -> str:
     if len(service) > LONGEST_NAME:
         raise HttpError(400, "bad_query", f"The service's name is longer than {LONGEST_NAME} characters.")
     if service:
-        check_service(request, service)
+        check_services(request, service)
     elif request[PRINCIPAL].services:
         raise HttpError(403, "other_service", "The key is limited to some services: name one with ?service=.")
     return service

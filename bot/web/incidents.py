@@ -15,8 +15,7 @@ from bot.sources.incidents import MOST_FIELDS, parse_incident_change, parse_new_
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.errors import HttpError
-from bot.web.original import json_api, parsed_body, record
-from bot.web.original_failures import check_services
+from bot.web.original import check_services, json_api, parsed_body, record
 from bot.web.reading import asked, from_path, limit_to_services, not_found, parameters, read
 
 log = structlog.get_logger(__name__)

@@ -88,8 +88,10 @@ async def answer_list(
     return json_api({"data": await read(request, lambda reader: answer(reader, wanted))})
 
 
-def check_service(request: web.Request, *services: str) -> None:
-    """Raises HttpError 403 when the key is limited to other services."""
+def check_services(request: web.Request, *services: str) -> None:
+    """Raises HttpError 403 when the key is limited to services and may not write about all of these, or none is named."""
+    if request[PRINCIPAL].services and not services:
+        raise HttpError(403, "other_service", "The key is limited to services: name one of them.")
     if not all(request[PRINCIPAL].may_touch(service) for service in services):
         raise HttpError(403, "other_service", "The key is limited to other services.")
 

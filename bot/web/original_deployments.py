@@ -1,4 +1,4 @@
-"""The original's API: deployments asked for, corrected and deleted.
+"""The original's API: deployments told, asked for, corrected and deleted.
 
 What is not there is a 404 here: the client that sends these requests raises it. (`datadog-ci`, which would retry a 404 and lose
 the event, sends deployments only.)
@@ -17,9 +17,11 @@ from bot.answers.encode import Json
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.dora.instants import Instant
 from bot.facts import overrides
+from bot.facts.deployments import deployment_id, record_deployment
 from bot.facts.keys import DEPLOYMENTS_WRITE
 from bot.facts.overrides import Override, find_latest, record_override
 from bot.facts.tombstones import find_standing, record_deletion
+from bot.sources.datadog import parse_deployment, render_deployment
 from bot.sources.datadog_requests import (
     Patch,
     PatchedRemediation,
@@ -31,8 +33,9 @@ from bot.sources.datadog_requests import (
 )
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
+from bot.web.context import SETTINGS
 from bot.web.errors import HttpError
-from bot.web.original import answer_list, check_service, json_api, parsed_body, record
+from bot.web.original import answer_list, check_services, json_api, parsed_body, record
 from bot.web.reading import from_path, limit_to_services, not_found, read
 
 log = structlog.get_logger(__name__)
@@ -47,6 +50,22 @@ class _Target(NamedTuple):
     row: DeploymentRow
     remediation: str | None
     mended_by: tuple[str, ...] = ()
+
+
+async def create_deployment(request: web.Request) -> web.Response:
+    """Record a deployment: receipt, fact and mark in one transaction; new, repeated and replaced all answer 200."""
+    new = await parsed_body(request, partial(parse_deployment, web_roots=request.app[SETTINGS].web_roots))
+    check_services(request, new.service)
+
+    def work(writer: Writer, received_at: Instant, receipt: int) -> str:
+        standing = find_standing(writer, deployment_id(new))
+        if standing is not None:
+            check_services(request, standing.service)
+        return record_deployment(writer, new, received_at=received_at, receipt=receipt)
+
+    deployment = await record(request, work, event="deployment", body=render_deployment(new))
+    log.info("deployment", id=deployment, service=new.service, env=new.env)
+    return json_api({"data": {"id": deployment, "type": "dora_deployment"}})
 
 
 async def list_deployments(request: web.Request) -> web.Response:
@@ -78,7 +97,7 @@ async def patch_deployment(request: web.Request) -> web.Response:
 async def patch_by_version(request: web.Request) -> web.Response:
     """The same for the most recently finished deployment of a version."""
     release, patch = await parsed_body(request, parse_patch_by_version)
-    check_service(request, release.service)
+    check_services(request, release.service)
 
     def work(reader: Reader) -> _Target:
         return _target(reader, _known(reader, _latest(reader, release) or ""), patch)
@@ -90,7 +109,7 @@ async def delete_deployment(request: web.Request) -> web.Response:
     """Delete a deployment for good: sent again under its id it stays deleted."""
     id = from_path(request, "id")
     row = await read(request, lambda reader: _known(reader, id))
-    check_service(request, row.service)
+    check_services(request, row.service)
     who = request[PRINCIPAL].name
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> bool:
@@ -105,7 +124,7 @@ async def delete_deployment(request: web.Request) -> web.Response:
 async def _correct(request: web.Request, target: _Target, patch: Patch) -> web.Response:
     row, who = target.row, request[PRINCIPAL].name
     # Both change: what failed, and the type of what mended it.
-    check_service(request, row.service, *target.mended_by)
+    check_services(request, row.service, *target.mended_by)
     told = patch.remediation
     override = Override(
         deployment_id=row.id,
@@ -156,6 +175,7 @@ _WHOLE = ("/api/v2/dora/deployment", "/api/v2/dora/deployments")
 _PATHS = ("/api/v2/dora/deployment/{id}", "/api/v2/dora/deployments/{id}")
 """The documentation's paths and the client's."""
 ROWS = (
+    Row("POST", "/api/v2/dora/deployment", create_deployment, write(DEPLOYMENTS_WRITE)),
     Row("POST", "/api/v2/dora/deployments", list_deployments, READ),
     *(Row("PATCH", path, patch_by_version, write(DEPLOYMENTS_WRITE)) for path in _WHOLE),
     *(Row("GET", path, get_deployment, READ) for path in _PATHS),

@@ -22,8 +22,7 @@ from bot.sources.failures import parse_failure, render_failure
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.context import SETTINGS
-from bot.web.errors import HttpError
-from bot.web.original import answer_list, check_service, json_api, parsed_body, record
+from bot.web.original import answer_list, check_services, json_api, parsed_body, record
 from bot.web.reading import from_path, limit_to_services, not_found, read
 
 log = structlog.get_logger(__name__)
@@ -79,13 +78,6 @@ async def delete_failure(request: web.Request) -> web.Response:
     await record(request, work, event="failure_deletion", body=body)
     log.info("failure deleted", id=id, by=who)
     return json_api({"data": None}, status=202)
-
-
-def check_services(request: web.Request, *services: str) -> None:
-    """Raises HttpError 403 when the key is limited to services and may not write about all of these, or there are none."""
-    if request[PRINCIPAL].services and not services:
-        raise HttpError(403, "other_service", "The key is limited to services: name one of them.")
-    check_service(request, *services)
 
 
 def _known(reader: Reader, id: str) -> FailureRow:

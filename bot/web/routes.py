@@ -12,7 +12,6 @@ from bot.web import (
     api,
     catalog_api,
     catalog_entities,
-    datadog_api,
     devlake,
     health,
     incidents,
@@ -42,7 +41,6 @@ def rows() -> tuple[Row, ...]:
     return (
         *webhooks.ROWS,
         *devlake.ROWS,
-        *datadog_api.ROWS,
         *original_deployments.ROWS,
         *user_activity.ROWS,
         *catalog_api.ROWS,

@@ -20,7 +20,7 @@ from bot.web.bodies import BUDGETS, held_body
 from bot.web.context import CLOCK, SETTINGS
 from bot.web.errors import HttpError
 from bot.web.metrics import METRICS
-from bot.web.original import check_service
+from bot.web.original import check_services
 from bot.web.sightings import RECORDER
 
 LARGEST_BODY = 16 * 1024 * 1024
@@ -85,7 +85,7 @@ async def _receive(request: web.Request, parse: Parse) -> None:
     principal = request[PRINCIPAL]
     allowed = [one for one in found.sightings if principal.may_touch(one.service)]
     if found.sightings and not allowed:
-        check_service(request, *(one.service for one in found.sightings))
+        check_services(request, *(one.service for one in found.sightings))
     outcomes = Counter(await app[RECORDER].keep(allowed)) + found.left_out
     outcomes["other_service"] += len(found.sightings) - len(allowed)
     for outcome, n in (+outcomes).items():
