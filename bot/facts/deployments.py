@@ -16,14 +16,6 @@ from bot.facts.tombstones import find_standing, is_deleted
 from bot.store import Value, Writer
 
 
-class _Known(NamedTuple):
-    service: str
-    env: str
-    finished_at: Instant
-    received_at: Instant
-    receipt: int
-
-
 class _Tried(NamedTuple):
     """The commit is what a forge merged to try a pull request out, whose head is not there."""
 
@@ -57,10 +49,9 @@ def record_deployment(writer: Writer, new: NewDeployment, *, received_at: Instan
     key, series = deployment_id(new), series_of(new)
     if is_deleted(writer, "deployment", key):
         return key
-    known = writer.fetch("deployment_known", _Known, id=key)
-    if known and (known[0].received_at, known[0].receipt) > (received_at, receipt):
+    standing = find_standing(writer, key)
+    if standing is not None and (standing.received_at, standing.receipt) > (received_at, receipt):
         return key
-    standing = find_standing(writer, key) if known else None
     wish = want_commit(writer, new.repository, new.commit_sha)
     row: tuple[Value, ...] = (
         key, series.service, series.env, new.service, new.env, new.version, new.repository, new.repository_url,

@@ -12,7 +12,7 @@ Kind = Literal["deployment", "failure", "incident"]
 
 
 class Standing(NamedTuple):
-    """Where a deployment stands, and whether it is gone."""
+    """Where a deployment stands, whether it is gone, and which receipt said so last."""
 
     service: str
     env: str
@@ -20,6 +20,8 @@ class Standing(NamedTuple):
     finished_at: Instant
     gone: int
     inferred_from: str
+    received_at: Instant
+    receipt: int
 
     @property
     def series(self) -> Series:

@@ -104,7 +104,7 @@ def test_newer_compares_tuples(store: Store) -> None:
 
     for team, received_at, receipt in [("first", 5, 5), ("older", 4, 9), ("same", 5, 5), ("tie", 5, 6), ("late", 5, 5)]:
         write(team, received_at, receipt)
-    assert rows(store, "deployment_known", id="id")[0][3:] == (5, 6)
+    assert rows(store, "deployment_standing", id="id")[0][-2:] == (5, 6)
 
 
 def test_newer_needs_an_order(store: Store) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from bot.facts.tombstones import find_standing
 from bot.store import Store
 from tests.sources.test_datadog import INVALID, SHA, URL
 from tests.web.doors import API_KEY, NOW, DownStore, document, make_key, open_door, raw_status, receipts
@@ -26,13 +27,13 @@ async def test_a_deployment_is_durable_with_its_receipt_and_mark_before_the_answ
         data = (await answer.json())["data"]
         assert data["type"] == "dora_deployment"
         assert "marks" in door.woken
-    known = store.read(lambda reader: reader.fetch("deployment_known", lambda *row: row, id=data["id"]))
-    ((service, env, finished_at, received_at, receipt),) = known
-    assert (service, env, finished_at, received_at) == ("shopist", "prod", 1_693_491_984 * 10**9, NOW)
+    known = store.read(lambda reader: find_standing(reader, data["id"]))
+    assert known is not None
+    assert (known.service, known.env, known.finished_at, known.received_at) == ("shopist", "prod", 1_693_491_984 * 10**9, NOW)
     marks = store.read(lambda reader: reader.fetch("due_marks", lambda *row: row, now=NOW, n=10))
     assert [row[:2] for row in marks] == [("changes", '["shopist", "prod"]')]
-    (delivery,) = store.read(lambda reader: reader.fetch("answer_delivery", lambda *row: row, id=cast(int, receipt)))
-    assert delivery[0] == receipt
+    (delivery,) = store.read(lambda reader: reader.fetch("answer_delivery", lambda *row: row, id=known.receipt))
+    assert delivery[0] == known.receipt
     assert {"api", "deployment", "done"} <= {str(value) for value in delivery}
     assert receipts(store) == [], "nothing is left to do for the engine but to derive"
 
@@ -68,8 +69,8 @@ async def test_the_senders_id_is_kept_and_the_newest_event_replaces(store: Store
             door.now[0] += 1
             answer = await door.client.post(PATH, data=document(id=key, finished_at=finished_at), headers=KEY)
             assert (await answer.json())["data"]["id"] == key
-    (row,) = store.read(lambda reader: reader.fetch("deployment_known", lambda *row: row, id=key))
-    assert row[2] == 1_693_491_999 * 10**9
+    standing = store.read(lambda reader: find_standing(reader, key))
+    assert standing is not None and standing.finished_at == 1_693_491_999 * 10**9
 
 
 async def test_every_invalid_field_is_named_and_nothing_is_kept(store: Store) -> None:

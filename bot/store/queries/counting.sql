@@ -15,8 +15,8 @@ SELECT received_at, receipt FROM tombstone WHERE kind = :kind AND id = :id
 SELECT id FROM tombstone WHERE kind = :kind AND id IN (:keys)
 
 -- name: deployment_standing
--- Where a deployment stands in time, and whether it is still there.
-SELECT service, env, started_at, finished_at, gone, inferred_from FROM deployment WHERE id = :id
+-- Where a deployment stands, gone or not, and which receipt said so.
+SELECT service, env, started_at, finished_at, gone, inferred_from, received_at, receipt FROM deployment WHERE id = :id
 
 -- name: bury_deployment
 -- A deployment was deleted.

@@ -1,7 +1,3 @@
--- name: deployment_known
--- What is known of a deployment id: where it stands and which receipt said so.
-SELECT service, env, finished_at, received_at, receipt FROM deployment WHERE id = :id
-
 -- name: repository_lacks_commit
 -- The repositories that a name ever meant, of those that do not have the commit yet; none that CI uploads because nobody can fetch it.
 SELECT DISTINCT n.repository_id FROM repository_name n WHERE n.name = :name AND NOT EXISTS (
