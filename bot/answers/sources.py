@@ -1,11 +1,11 @@
 """The data sources: which are on since when, and how much of what is kept counts."""
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
-from bot.dora.instants import Instant
-from bot.dora.sources import SOURCES, EventKind, counts
+from bot.dora.instants import LATEST, Instant
+from bot.dora.sources import SOURCES, EventKind
 from bot.facts.sources import load_selection
 from bot.store import Reader
 
@@ -26,6 +26,12 @@ class SourceShown:
     merged: int
 
 
+class _Numbers(NamedTuple):
+    kept: int
+    merged: int
+    counted: int
+
+
 def list_sources(reader: Reader, kind: EventKind | None = None) -> tuple[SourceShown, ...]:
     """All sources of one kind, or of both, in the order in which they are trusted."""
     kinds: tuple[EventKind, ...] = ("deployments", "failures") if kind is None else (kind,)
@@ -39,21 +45,16 @@ def find_source(reader: Reader, kind: EventKind, source: str) -> SourceShown:
 
 def _sources(reader: Reader, kind: EventKind) -> list[SourceShown]:
     selection = load_selection(reader, kind)
-    kept: Counter[str] = Counter()
-    counted: Counter[str] = Counter()
-    merged: Counter[str] = Counter()
-    for source, instant, into in reader.stream(f"answer_kept_{kind}", _event):
-        kept[source] += 1
-        merged[source] += into is not None
-        counted[source] += into is None and counts(selection, source, instant)
-    return [
-        SourceShown(
-            kind=kind, source=source, on=(switch := selection.switch(source)).on, first_selected_at=switch.selected_from,
-            kept=kept[source], counted=counted[source], merged=merged[source],
+    found = []
+    for source in SOURCES[kind]:
+        switch = selection.switch(source)
+        # None of a source that is off: nothing happens that late.
+        from_at = switch.selected_from if switch.on and switch.selected_from is not None else LATEST
+        (numbers,) = reader.fetch(f"answer_kept_{kind}", _Numbers, source=source, from_at=from_at)
+        found.append(
+            SourceShown(
+                kind=kind, source=source, on=switch.on, first_selected_at=switch.selected_from,
+                kept=numbers.kept, counted=int(numbers.counted), merged=numbers.merged,
+            )
         )
-        for source in SOURCES[kind]
-    ]
-
-
-def _event(source: str, instant: Instant, merged_into: str | None) -> tuple[str, Instant, str | None]:
-    return source, instant, merged_into
+    return found

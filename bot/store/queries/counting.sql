@@ -52,12 +52,13 @@ ORDER BY finished_at DESC, started_at DESC, id DESC LIMIT 1
 SELECT deployment_id FROM change_set WHERE merged_into = :id ORDER BY deployment_id
 
 -- name: answer_kept_deployments
--- Every deployment that is there: its source, when it finished, and which one stands for it.
-SELECT d.source, d.finished_at, s.merged_into FROM deployment d LEFT JOIN change_set s ON s.deployment_id = d.id
-WHERE d.gone = 0
+-- Of the deployments of a source that are there: how many, how many another one stands for, and how many of the others finished in time.
+SELECT count(*), count(s.merged_into), coalesce(sum(CASE WHEN s.merged_into IS NULL AND d.finished_at >= :from_at THEN 1 ELSE 0 END), 0)
+FROM deployment d LEFT JOIN change_set s ON s.deployment_id = d.id
+WHERE d.gone = 0 AND d.source = :source
 
 -- name: answer_kept_failures
--- Every failure that nobody deleted: its source, and when it started.
-SELECT f.source, f.started_at, NULL FROM failure f
-WHERE NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+-- Of the failures of a source that nobody deleted: how many, none of which another one stands for, and how many started in time.
+SELECT count(*), 0, coalesce(sum(CASE WHEN f.started_at >= :from_at THEN 1 ELSE 0 END), 0) FROM failure f
+WHERE f.source = :source AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
     AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
