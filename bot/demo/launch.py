@@ -94,12 +94,17 @@ async def ready(api: Api, child: Process, folder: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def interrupted(child: Process) -> None:
-    """Wait for Ctrl-C or SIGTERM; raises DemoError if the server ends by itself."""
+def stop_signal() -> asyncio.Event:
+    """Is set from now on by Ctrl-C and SIGTERM, which end nothing by themselves any more."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def stopped(stop: asyncio.Event, child: Process) -> None:
+    """Wait until it is set; raises DemoError if the server ends by itself."""
     while not stop.is_set():
         if child.returncode is not None:
             raise DemoError(f"the server ended with status {child.returncode}")

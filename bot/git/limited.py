@@ -1,6 +1,7 @@
 """Git over hostile objects: every process has a share of memory, processor time, time and output, and no more."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -20,6 +21,9 @@ MEMORY = 320 * 2**20
 """Bytes of address space."""
 LONGEST_COMPLAINT = 2**20
 """Bytes that are read of what git says is wrong."""
+
+_NOT_FOUND = 127
+"""What a shell answers of a program that is not there."""
 
 
 class OverLimitError(GitError):
@@ -61,13 +65,10 @@ class Budget:
         with file as printed, TemporaryFile() as given, TemporaryFile() as told:
             given.write(stdin)
             given.seek(0)
-            try:
-                process = subprocess.Popen(
-                    ["git", *arguments], cwd=path, env=environment(path, config=config), stdin=given, stdout=printed, stderr=told,
-                    start_new_session=True,
-                )
-            except FileNotFoundError as error:
-                raise GitMissingError("the git program is not installed") from error
+            process = subprocess.Popen(
+                [*_limited(cpu=self.cpu - self.spent, output=self.output), "git", *arguments], cwd=path,
+                env=environment(path, config=config), stdin=given, stdout=printed, stderr=told, start_new_session=True,
+            )  # fmt: skip
             code = self._wait(process, left)
             told.seek(0)
             said = told.read(LONGEST_COMPLAINT)
@@ -76,7 +77,6 @@ class Budget:
             return printed.read() if into is None else b""
 
     def _wait(self, process: subprocess.Popen[bytes], left: float) -> int:
-        _restrict(process.pid, cpu=self.cpu - self.spent, output=self.output)
         timer = threading.Timer(left, _kill, (process.pid,))
         timer.start()
         try:
@@ -91,6 +91,8 @@ class Budget:
         if code < 0:
             why = {signal.SIGXCPU: "processor time", signal.SIGXFSZ: "output", signal.SIGKILL: "time"}
             raise OverLimitError(f"git {verb} needs more {why.get(signal.Signals(-code), f'than it may (signal {-code})')}")
+        if code == _NOT_FOUND:
+            raise GitMissingError("the git program is not installed")
         if code:
             said = first_lines(stderr)
             if any(words in said for words in ("ut of memory", "mmap failed", "unable to create thread", "annot allocate memory")):
@@ -107,16 +109,8 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _restrict(pid: int, *, cpu: float, output: int) -> None:
-    """Limit a process, where the system can."""
-    try:
-        import resource
-
-        seconds = max(1, int(cpu + 0.999))
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + 1))
-            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (output, output))
-            resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, AttributeError):
-        return
+def _limited(*, cpu: float, output: int) -> list[str]:
+    """A shell that limits itself, where the system can, and becomes the program: the limits hold from its first instant."""
+    seconds = max(1, math.ceil(cpu))
+    limits = {"-S -t": seconds, "-H -t": seconds + 1, "-v": MEMORY // 1024, "-f": math.ceil(output / 512), "-c": 0}
+    return ["sh", "-c", "".join(f"ulimit {name} {most} 2>/dev/null;" for name, most in limits.items()) + 'exec "$@"', "sh"]
