@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from bot.dora.failures import NewFailure, failure_id
 from bot.dora.instants import Instant
-from bot.store import OnConflict, Reader, Value, Writer
+from bot.store import OnConflict, Reader, Row, Writer
 
 
 def record_failure(
@@ -15,15 +15,18 @@ def record_failure(
 
     A source that puts a failure together from all its events says `on_conflict="replace"`.
     """
-    key = failure_id(new)
+    writer.write_many("failure", [failure_row(new, received_at=received_at, receipt=receipt)], on_conflict=on_conflict)
+    return failure_id(new)
+
+
+def failure_row(new: NewFailure, *, received_at: Instant, receipt: int = 0, inferred_from: str = "") -> Row:
+    """A failure as its row; `inferred_from` is the key of the inference that it follows from, "" of one that was reported."""
     services, envs = _spellings(sorted(new.services, key=str.casefold)), _spellings(new.envs)
-    row: tuple[Value, ...] = (
-        key, new.source, _json(services), _json(services.values()), _json(new.teams), _json(envs), _json(envs.values()), new.name,
-        new.severity, new.version, new.repository, new.repository_url, new.commit_sha, new.started_at, new.finished_at,
-        new.state.value, new.time_to_restore, _json(new.tags), received_at, receipt,
+    return (
+        failure_id(new), new.source, _json(services), _json(services.values()), _json(new.teams), _json(envs), _json(envs.values()),
+        new.name, new.severity, new.version, new.repository, new.repository_url, new.commit_sha, new.started_at, new.finished_at,
+        new.state.value, new.time_to_restore, _json(new.tags), received_at, receipt, inferred_from,
     )  # fmt: skip
-    writer.write_many("failure", [row], on_conflict=on_conflict)
-    return key
 
 
 def load_services(reader: Reader, id: str) -> list[tuple[str, ...]]:

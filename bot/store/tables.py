@@ -256,7 +256,7 @@ _TABLES = (
     _table(
         "failure",
         "id source services services_shown teams envs envs_shown name severity version repository repository_url commit_sha "
-        "started_at finished_at state time_to_restore tags received_at receipt",
+        "started_at finished_at state time_to_restore tags received_at receipt inferred_from",
         key="source id",
         order="received_at receipt",
     ),

@@ -11,7 +11,7 @@ from bot.store import StoreError, StoreUnavailableError, StoreValueError
 from bot.web.auth import PRINCIPAL
 from bot.web.errors import RETRY_AFTER, HttpError, error_response
 from bot.web.metrics import METRICS
-from bot.web.pages import prefers_page, refusal
+from bot.web.rendering import prefers_page, refusal
 
 log = structlog.get_logger(__name__)
 

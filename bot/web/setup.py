@@ -24,9 +24,9 @@ from bot.web.auth import PRINCIPAL, READ, SENDER, Access, Row, authorize
 from bot.web.context import CLOCK, CREDENTIALS, SETTINGS
 from bot.web.errors import HttpError, unavailable
 from bot.web.middlewares import SECURITY_HEADERS
-from bot.web.pages import Handler, link, page, refusal, render
 from bot.web.reach import local_url, reach
 from bot.web.reading import limit_to_services, read
+from bot.web.rendering import Handler, link, page, refusal, render
 from bot.web.tickets import LIFE, STATE, TICKET, TicketError, read_ticket, write_ticket
 
 log = structlog.get_logger(__name__)

@@ -16,6 +16,7 @@ class DerivedTable:
 
 
 DEPLOYMENT = DerivedTable(name="deployment", key=("id",), delete="bury_deployment")
+FAILURE = DerivedTable(name="failure", key=("id", "source"), delete="delete_inferred_failure")
 CHANGE_SET = DerivedTable(name="change_set", key=("deployment_id",), delete="delete_change_set")
 CHANGE = DerivedTable(name="change", key=("deployment_id", "sha"), delete="delete_change")
 CLASSIFICATION = DerivedTable(name="classification", key=("deployment_id",), delete="delete_classification")

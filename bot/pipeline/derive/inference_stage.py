@@ -1,11 +1,12 @@
-"""The inference stage: the deployments that follow from a subject (a repository, a service), as rows of table `deployment`.
+"""The inference stage: the deployments and failures that follow from a subject (a repository, a service), as rows of their tables.
 
 Rules:
 - An inferred row is derived: its `received_at` is its `finished_at`, so nothing of it depends on when or how often it was inferred.
 - Rows that do not follow any more, or were deleted by API, stay with `gone` = 1.
 - A reported row of the same id stays what it is. Rows of tags from before there were rules are taken over.
 - The series of what differs are marked in the transaction that writes it: a process may die between two slices.
-- Whoever deletes an inferred row marks its key (`inferred_from`) too: a derivation that is under way has not seen the deletion.
+- A failure that does not follow any more is no row any more: nothing else is derived of it.
+- Whoever deletes an inferred deployment marks its key (`inferred_from`) too: a derivation that is under way has not seen the deletion.
 """
 
 import json
@@ -14,18 +15,20 @@ from typing import NamedTuple
 
 from bot.dora.deployments import Series
 from bot.dora.events import NewDeployment
+from bot.dora.failures import NewFailure
 from bot.dora.inference import TAGS
 from bot.dora.instants import Instant
 from bot.facts.deployments import series_of, want_commit
+from bot.facts.failures import failure_row
 from bot.facts.inferences import FORGE, WEBHOOK, every_inference
 from bot.facts.marks import mark_deployment
 from bot.facts.telemetry import TELEMETRY, telemetry_services
 from bot.facts.tombstones import load_deleted
-from bot.pipeline.derive.difference import DEPLOYMENT, Edit, apply
+from bot.pipeline.derive.difference import DEPLOYMENT, FAILURE, Edit, apply, difference
 from bot.pipeline.derive.inferred_forge import infer_forge
 from bot.pipeline.derive.inferred_telemetry import infer_telemetry
 from bot.pipeline.derive.inferred_webhook import infer_webhook
-from bot.store import Reader, Writer
+from bot.store import Reader, Row, Value, Writer
 
 
 class Options(NamedTuple):
@@ -38,7 +41,7 @@ class Options(NamedTuple):
 class Inferrer(NamedTuple):
     """A kind of inference: what follows from a subject (ids set, stable, each once), and all subjects there are."""
 
-    infer: Callable[..., list[NewDeployment]]
+    infer: Callable[..., Sequence[NewDeployment | NewFailure]]
     """Of reader, options and what names the subject."""
     subjects: Callable[[Reader], Iterable[Sequence[str | int]]]
 
@@ -79,6 +82,17 @@ def derive_inference(reader: Reader, key: str, options: Options) -> list[Edit]:
     """What makes the rows inferred from a subject what its facts say."""
     kind, *subject = json.loads(key)
     inferred = INFERRERS[kind].infer(reader, options, *subject)
+    failures = [one for one in inferred if isinstance(one, NewFailure)]
+    deployments = [one for one in inferred if isinstance(one, NewDeployment)]
+    return [*_deployment_edits(reader, key, deployments), *_failure_edits(reader, key, failures)]
+
+
+def _failure_edits(reader: Reader, key: str, inferred: Sequence[NewFailure]) -> list[Edit]:
+    stored = reader.fetch("inferred_failures", _failure, inferred_from=key)
+    return difference(FAILURE, stored, [failure_row(one, received_at=one.started_at, inferred_from=key) for one in inferred])
+
+
+def _deployment_edits(reader: Reader, key: str, inferred: Sequence[NewDeployment]) -> list[Edit]:
     stored = {row.id: row for row in map(_exact, reader.fetch("inferred_deployments", _Stored, inferred_from=key))}
     others = [one.id for one in inferred if one.id not in stored]
     if others:
@@ -95,7 +109,7 @@ def derive_inference(reader: Reader, key: str, options: Options) -> list[Edit]:
 
 def write_inferred(writer: Writer, edits: Sequence[Edit], *, now: Instant) -> None:
     """Write rows, mark the series that they stand in and those that they left, and wish for commits that are not there."""
-    rows = [_Stored(*edit.row) for edit in edits if edit.row is not None]  # type: ignore[arg-type]  # columns of the table
+    rows = [_Stored(*edit.row) for edit in edits if edit.table is DEPLOYMENT and edit.row is not None]  # type: ignore[arg-type]  # columns of the table
     before = writer.fetch_in("deployments_whole", _Stored, [row.id for row in rows])
     deployed = {(row.repository, bytes(row.commit_sha)) for row in rows if row.commit_sha is not None and not row.gone}
     wishes = [want_commit(writer, repository, sha) for repository, sha in sorted(deployed)]
@@ -133,6 +147,10 @@ def _row(new: NewDeployment, key: str, *, gone: bool) -> _Stored:
         new.commit_sha, new.started_at, new.finished_at, new.team, json.dumps(new.tags, ensure_ascii=False), new.source,
         new.finished_at, 0, key, int(gone),
     )
+
+
+def _failure(*columns: Value) -> Row:
+    return columns
 
 
 def _exact(row: _Stored) -> _Stored:

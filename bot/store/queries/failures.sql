@@ -24,6 +24,16 @@ ORDER BY f.source
 -- The services that failures of this id name, deleted or not.
 SELECT f.services FROM failure f WHERE f.id = :id ORDER BY f.source
 
+-- name: inferred_failures
+-- The failures that follow from a subject, as they are stored.
+SELECT id, source, services, services_shown, teams, envs, envs_shown, name, severity, version, repository, repository_url, commit_sha,
+    started_at, finished_at, state, time_to_restore, tags, received_at, receipt, inferred_from
+FROM failure WHERE inferred_from = :inferred_from AND inferred_from <> '' ORDER BY source, id
+
+-- name: delete_inferred_failure
+-- It does not follow any more.
+DELETE FROM failure WHERE id = :id AND source = :source AND inferred_from <> ''
+
 -- name: definitions_of_services
 -- What the definitions of these services give to their events.
 SELECT f.service, f.team, f.tags, f.languages FROM definition f WHERE f.service IN (:keys)

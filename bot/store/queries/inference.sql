@@ -37,8 +37,9 @@ SELECT DISTINCT repository_id FROM forge_deployment WHERE repository_id IN (:key
 SELECT DISTINCT repository_id FROM inference_rule WHERE repository_id IN (:keys)
 
 -- name: inference_keys
--- From what deployments were inferred.
-SELECT DISTINCT inferred_from FROM deployment WHERE inferred_from <> '' ORDER BY inferred_from
+-- From what deployments and failures were inferred.
+SELECT inferred_from FROM deployment WHERE inferred_from <> ''
+UNION SELECT inferred_from FROM failure WHERE inferred_from <> '' ORDER BY inferred_from
 
 -- name: forge_deployments_of
 -- All deployments that a forge told of a repository.
