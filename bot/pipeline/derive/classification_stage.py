@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from bot.dora.commits import Sha
@@ -15,7 +16,7 @@ from bot.dora.reasons import NotComputed
 from bot.dora.remediation import Carried, CarriedChange, Classified, classify
 from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, matches
-from bot.dora.series_past import CarriedRow
+from bot.dora.series_past import CarriedRow, Recall
 from bot.facts.overrides import load_series_overrides
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
@@ -49,7 +50,7 @@ def derive_series_classification(
     """
     facts = load_series(reader, sources, series)
     from_at = facts.releases.reach(from_at)
-    own, naming = _corrections(reader, facts)
+    own, naming = load_corrections(reader, facts)
     rules = sources.rules(reader)
     where = {"service": series.service, "env": series.env}
     known = reader.fetch("series_classifications", _row, **where)
@@ -58,29 +59,9 @@ def derive_series_classification(
     if own or naming:
         # What a corrected deployment would be without the correction is kept nowhere.
         settled = set()
-    asked = [one.id for one in facts.deployments if one.id not in settled]
-    changes: dict[str, list[_Change]] = defaultdict(list)
-    for change in reader.fetch_in("carried_by", _Change, asked):
-        changes[change.deployment_id].append(change)
-    moved = {
-        row.deployment_id
-        for row in reader.fetch("series_flags", _Flags, **where)
-        if row.not_computed == NotComputed.MOVED_BACKWARDS
-    }
-    carried = _carried(reader, sources, facts, changes, moved, rules)
-
-    def origins(repository: str) -> StoredOrigins:
-        seen = facts.repositories.get(repository)
-        return StoredOrigins(reader, None if seen is None else seen.row, History() if seen is None else seen.view.history)
-
-    def recall(repository: str, original: Original) -> list[CarriedRow]:
-        seen = facts.repositories.get(repository)
-        return [] if seen is None or seen.row is None else _recalled(reader, series, seen.row.id, original)
-
-    lookups: dict[str, StoredOrigins] = {}
-    derived = classify(
-        carried, rules, lambda name: lookups.setdefault(name, origins(name)), settled=settled, recall=recall if settled else None
-    )
+    carried = load_carried(reader, sources, facts, [rules], settled=settled)
+    recall = recall_of(reader, facts) if settled else None
+    derived = classify(carried, rules, origins_of(reader, facts), settled=settled, recall=recall)
     found = correct(derived, own, naming)
     return [
         *difference(CLASSIFICATION, _unsettled(known, settled), map(_classification, found)),
@@ -92,7 +73,7 @@ def derive_series_classification(
     ]
 
 
-def _corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correction], list[Correction]]:
+def load_corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correction], list[Correction]]:
     """What people say of the deployments of the series, and of those (of any series) that one of them is said to have mended."""
     words = [one.word for one in load_series_overrides(reader, facts.series)]
     corrections = corrections_of(words, facts.merged)
@@ -101,6 +82,27 @@ def _corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correcti
         {id: one for id, one in corrections.items() if id in counted},
         [one for one in corrections.values() if one.remediation_id in counted],
     )
+
+
+def origins_of(reader: Reader, facts: SeriesFacts) -> Callable[[str], StoredOrigins]:
+    """The lookups of each repository of a series, by its name."""
+
+    @cache
+    def origins(repository: str) -> StoredOrigins:
+        seen = facts.repositories.get(repository)
+        return StoredOrigins(reader, None if seen is None else seen.row, History() if seen is None else seen.view.history)
+
+    return origins
+
+
+def recall_of(reader: Reader, facts: SeriesFacts) -> Recall:
+    """What the deployments of a series carried, asked of the store when a link needs it."""
+
+    def recall(repository: str, original: Original) -> list[CarriedRow]:
+        seen = facts.repositories.get(repository)
+        return [] if seen is None or seen.row is None else _recalled(reader, facts.series, seen.row.id, original)
+
+    return recall
 
 
 def _unsettled(rows: Sequence[Row], settled: set[str]) -> list[Row]:
@@ -124,14 +126,22 @@ def _recalled(reader: Reader, series: Series, repository_id: int, original: Orig
     ]
 
 
-def _carried(
-    reader: Reader,
-    sources: Sources,
-    facts: SeriesFacts,
-    changes: dict[str, list[_Change]],
-    moved: set[str],
-    rules: CompiledRules,
+def load_carried(
+    reader: Reader, sources: Sources, facts: SeriesFacts, rules: Sequence[CompiledRules], *, settled: Collection[str] = ()
 ) -> list[Carried]:
+    """The deployments of a series with what they carried, in its order, the `settled` ones (ids) without.
+
+    A message in which none of these rule sets sees anything is left empty.
+    """
+    where = {"service": facts.series.service, "env": facts.series.env}
+    changes: dict[str, list[_Change]] = defaultdict(list)
+    for change in reader.fetch_in("carried_by", _Change, [one.id for one in facts.deployments if one.id not in settled]):
+        changes[change.deployment_id].append(change)
+    moved = {
+        row.deployment_id
+        for row in reader.fetch("series_flags", _Flags, **where)
+        if row.not_computed == NotComputed.MOVED_BACKWARDS
+    }
     everything = [change for rows in changes.values() for change in rows]
     messages = _speaking(reader, sources, everything, rules)
     pull_requests = _pull_requests(reader, everything)
@@ -164,7 +174,7 @@ def _carried(
 
 
 def _speaking(
-    reader: Reader, sources: Sources, changes: Sequence[_Change], rules: CompiledRules
+    reader: Reader, sources: Sources, changes: Sequence[_Change], rules: Sequence[CompiledRules]
 ) -> dict[tuple[int, Sha], str]:
     """The messages in which a rule sees something. Those found silent once are not read again: a sha is its message."""
     wanted: dict[int, set[Sha]] = defaultdict(set)
@@ -172,8 +182,10 @@ def _speaking(
         wanted[change.repository_id].add(bytes(change.sha))
         if change.original_of is not None:
             wanted[change.repository_id].add(bytes(change.original_of))
-    about_messages = [rule for rule in (*rules.linked, *rules.static) if rule.rule.field == "commit_message"]
-    silent = sources.silent(rules)
+    about_messages = [
+        rule for one in rules for rule in (*one.linked, *one.static) if rule.rule.field == "commit_message"
+    ]
+    silent = sources.silent(rules[0]) if len(rules) == 1 else set()
     spoken: dict[tuple[int, Sha], str] = {}
     for repository_id, shas in wanted.items():
         for sha, text in load_messages(reader, repository_id, shas - silent).items():
