@@ -1,6 +1,6 @@
 """From answers to JSON: the one place that knows how an instant, a duration and a sha look outside.
 
-A field's name says what it is (`architecture.md`, style 9): `…_at`, `from`, `to` are instants (nanoseconds → RFC 3339), the names
+A field's name says what it is (`architecture.md`, style 9): `…_at`, `from`, `to`, `since` are instants (nanoseconds → RFC 3339), the names
 in `DURATIONS` and `…_time` are durations (nanoseconds → seconds), bytes are shas (→ hex). What is encoded already stays as it is.
 """
 
@@ -14,7 +14,7 @@ from bot.dora.lead_time import STAGES
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-DURATIONS = frozenset({*STAGES, "median", "mean", "p75", "p90", "min", "max", "median_gap", "time_to_restore"})
+DURATIONS = frozenset({*STAGES, "median", "mean", "p75", "p90", "min", "max", "median_gap", "time_to_restore", "waits"})
 
 
 class WholeSeconds(int):
@@ -63,7 +63,7 @@ def seconds(duration: Duration | float) -> WholeSeconds | Seconds:
 
 
 def _number(value: float, name: str) -> int | float | str:
-    if name.endswith("_at") or name in ("from", "to"):
+    if name.endswith("_at") or name in ("from", "to", "since"):
         return rfc3339(int(value))
     if name.endswith("_time") or name in DURATIONS:
         return seconds(value)

@@ -14,10 +14,12 @@ from bot.answers.pull_requests import PullRequestShown
 from bot.answers.repositories import RepositoryShown
 from bot.answers.services import ServiceShown
 from bot.answers.uploads import UploadShown
+from bot.answers.waiting import Waiting
 from bot.dora.lead_time import STAGES
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take a text for a formula (also in its full-width forms)."""
+_FLAG = ("rule", "field", "value", "target", "target_sha")
 _SPREAD = ("median", "mean", "p75", "p90")
 
 COLUMNS: Mapping[type, tuple[str, ...]] = {
@@ -36,7 +38,11 @@ COLUMNS: Mapping[type, tuple[str, ...]] = {
     DeliveryShown: tuple(field.name for field in fields(DeliveryShown)),
     PullRequestShown: (
         *(field.name for field in fields(PullRequestShown) if field.name != "flag"),
-        *(f"flag.{name}" for name in ("rule", "field", "value", "target", "target_sha")),
+        *(f"flag.{name}" for name in _FLAG),
+    ),
+    Waiting: (
+        *(field.name for field in fields(Waiting) if field.name != "flag"),
+        *(f"flag.{name}" for name in _FLAG),
     ),
     RepositoryShown: (
         *(field.name for field in fields(RepositoryShown) if field.name != "upload"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bot.answers import deliveries, deployments, explain, failures, metrics, paths, services
+from bot.answers import deliveries, deployments, explain, failures, metrics, paths, services, waiting
 from bot.answers.encode import dumps, to_json
 from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
@@ -132,6 +132,24 @@ def failures_command(form: str, **given: object) -> None:
 
 
 _FAILURE_BRIEF = ("started_at", "services", "team", "env", "severity", "state", "time_to_restore", "source", "name", "id")
+
+
+@click.command("waiting")
+@_filters
+@click.option("--limit", type=int, help="At most so many (default 100).")
+@_formats
+def waiting_command(form: str, **given: object) -> None:
+    """Rollforwards that wait for their deployment (--env says where, else production), newest first."""
+
+    def work(reader: Reader) -> waiting.WaitingList:
+        asker = _asker()
+        return waiting.list_waiting(reader, *waiting.parse_waiting(_parameters(given), asker), asker.now)
+
+    answer = _ask(work)
+    _print(answer.data, COLUMNS[waiting.Waiting] if form == "csv" else _WAITING_BRIEF, form, answer)
+
+
+_WAITING_BRIEF = ("repository", "number", "state", "since", "waits", "flag.rule", "flag.target", "title")
 
 
 @click.command("services")
@@ -287,5 +305,5 @@ def _files(files: Sequence[str]) -> str:
 
 
 COMMANDS = (
-    metrics_command, deployments_command, failures_command, services_command, explain_command, deliveries_group, paths_command,
+    metrics_command, deployments_command, failures_command, waiting_command, services_command, explain_command, deliveries_group, paths_command,
 )

@@ -20,6 +20,7 @@ from bot.answers import (
     pull_requests,
     repositories,
     services,
+    waiting,
 )
 from bot.answers.changes import ChangeShown
 from bot.answers.deliveries import DeliveryShown
@@ -32,6 +33,7 @@ from bot.answers.repositories import RepositoryShown
 from bot.answers.rows import DeploymentRow, load_deployment
 from bot.answers.services import ServiceShown
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv
+from bot.answers.waiting import Waiting
 from bot.store import Reader
 from bot.web.auth import PRIVATE, READ, Access, Handler, Row
 from bot.web.context import CLOCK, EXPLAIN
@@ -151,6 +153,14 @@ async def get_pull_requests(request: web.Request) -> web.Response:
     )
 
 
+async def get_rollforwards(request: web.Request) -> web.Response:
+    """Rollforwards that wait for their deployment, newest first."""
+    filters, page = asked(lambda: waiting.parse_waiting(parameters(request), asker(request)))
+    limit_to_services(request, filters.service)
+    now = request.app[CLOCK]()
+    return await _list(request, lambda reader: waiting.list_waiting(reader, filters, page, now), COLUMNS[Waiting])
+
+
 async def get_deliveries(request: web.Request) -> web.Response:
     """The inbox, newest first."""
     filters, page = asked(lambda: deliveries.parse_deliveries(parameters(request), asker(request)))
@@ -247,6 +257,7 @@ ROWS: tuple[Row, ...] = (
     Row("GET", _NAME, get_service, READ),
     *_with_csv("/api/v1/repositories", get_repositories),
     *_with_csv("/api/v1/pull-requests", get_pull_requests),
+    *_with_csv("/api/v1/rollforwards", get_rollforwards),
     *_with_csv("/api/v1/deliveries", get_deliveries, PRIVATE),
     Row("GET", "/openapi.yaml", get_openapi, READ),
 )
