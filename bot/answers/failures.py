@@ -146,15 +146,6 @@ class _Row(NamedTuple):
     received_at: Instant
 
 
-class _Deployed(NamedTuple):
-    id: str
-    service: str
-    env: str
-    version: str
-    commit_sha: bytes | None
-    finished_at: Instant
-
-
 def parse_failures(parameters: Parameters, asker: Asker) -> FailureQuestion:
     """A question for a list of failures. Raises QuestionError."""
     form = Form(parameters, known=(*FILTERS, *PAGE, "severity"))
@@ -183,8 +174,7 @@ def stream_failures(
 ) -> Iterator[FailureRow]:
     """The failures that match and count, newest first, after a key; read in chunks, so that asking for few reads few."""
     selection, shown = load_selection(reader, "failures"), Shown(reader)
-    if filters.repository is not None:
-        filters = replace(filters, repository=shown.current(filters.repository))
+    filters = under_current_name(filters, shown)
     while True:
         rows = reader.fetch(
             "answer_failures",
@@ -204,31 +194,35 @@ def stream_failures(
         after = (rows[-1].started_at, rows[-1].id, rows[-1].source)
 
 
+def under_current_name(filters: Filters, shown: Shown) -> Filters:
+    """The same question, its repository called as it is now."""
+    return filters if filters.repository is None else replace(filters, repository=shown.current(filters.repository))
+
+
+def load_open_failures(reader: Reader, filters: Filters, *, severity: str | None = None) -> list[FailureRow]:
+    """The failures that match, count and are not over, newest first, whenever they began."""
+    selection, shown = load_selection(reader, "failures"), Shown(reader)
+    filters = under_current_name(filters, shown)
+    rows = reader.fetch("answer_open_failures", _Row, source=filters.source or "")
+    counted = [row for row in rows if counts(selection, row.source, row.started_at)]
+    return [row for row in _failures(reader, counted, shown) if row.matches(filters, severity)]
+
+
 def load_failure(reader: Reader, id: str) -> FailureRow | None:
     """One failure, whether its source is on or not; `None` when nobody knows it, or it was deleted."""
-    rows = reader.fetch("answer_failures_by_id", _Row, id=id)
-    return next(iter(_failures(reader, rows[:1], Shown(reader))), None)
+    return next(iter(load_failures(reader, id)), None)
 
 
-def find_failed_deployments(reader: Reader, failure: FailureRow) -> tuple[str, ...]:
-    """The deployments that a failure's commit (else its version) belongs to, one of each series of its services and envs.
+def load_failures(reader: Reader, id: str) -> list[FailureRow]:
+    """The failures of an id, one for each source that uses it, whether those are on or not."""
+    return list(_failures(reader, reader.fetch("answer_failures_by_id", _Row, id=id), Shown(reader)))
 
-    Of several the latest that had finished when the failure started, else the earliest; ids in the order of their series.
-    """
-    if failure.commit_sha is None and not failure.version:
-        return ()
-    rows = reader.fetch_in(
-        "failed_deployments", _Deployed, list(failure.services), sha=failure.commit_sha, version=failure.version
-    )
-    rows = [row for row in rows if not failure.envs or row.env in failure.envs]
-    if any(row.commit_sha == failure.commit_sha for row in rows if row.commit_sha is not None):
-        rows = [row for row in rows if row.commit_sha == failure.commit_sha]
-    chosen: dict[tuple[str, str], _Deployed] = {}
-    for row in sorted(rows, key=lambda row: (row.finished_at, row.id)):
-        series = (row.service, row.env)
-        if series not in chosen or row.finished_at <= failure.started_at:
-            chosen[series] = row
-    return tuple(chosen[series].id for series in sorted(chosen))
+
+def load_failures_naming(reader: Reader, *, commit_sha: bytes | None, version: str) -> list[FailureRow]:
+    """The failures that name this commit or this version and count, newest first."""
+    selection = load_selection(reader, "failures")
+    rows = reader.fetch("answer_failures_naming", _Row, sha=commit_sha, version=version)
+    return list(_failures(reader, [row for row in rows if counts(selection, row.source, row.started_at)], Shown(reader)))
 
 
 def show_failure(row: FailureRow) -> FailureShown:

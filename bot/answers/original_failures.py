@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
+from bot.answers.attribution import named_deployments
 from bot.answers.encode import Json, rfc3339, seconds
-from bot.answers.failures import FailureRow, find_failed_deployments, stream_failures
+from bot.answers.failures import FailureRow, stream_failures
 from bot.answers.original import repository_spellings
 from bot.answers.questions import Filters
 from bot.dora.search import Fields, with_tags
@@ -41,7 +42,7 @@ def list_failures(reader: Reader, request: ListRequest) -> list[Json]:
 
 def show_failure(reader: Reader, row: FailureRow) -> Json:
     """One failure as a resource, with the deployments that its commit or version belongs to."""
-    return _resource(row, deployments=list(find_failed_deployments(reader, row)))
+    return _resource(row, deployments=list(named_deployments(reader, row)))
 
 
 def search_fields(row: FailureRow) -> Fields:

@@ -20,6 +20,16 @@ WHERE f.id = :id AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
     AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
 ORDER BY f.source
 
+-- name: answer_failures_naming
+-- The failures that name this commit or this version and that nobody deleted, newest first.
+SELECT f.id, f.source, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.name, f.severity, f.version, f.repository,
+    f.repository_url, f.commit_sha, f.started_at, f.finished_at, f.state, f.time_to_restore, f.tags, f.received_at
+FROM failure f
+WHERE (f.commit_sha = :sha OR (:version <> '' AND f.version = :version))
+    AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+        AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
+ORDER BY f.started_at DESC, f.id DESC, f.source DESC
+
 -- name: services_of_failures
 -- The services that failures of this id name, deleted or not.
 SELECT f.services FROM failure f WHERE f.id = :id ORDER BY f.source
@@ -37,11 +47,6 @@ DELETE FROM failure WHERE id = :id AND source = :source AND inferred_from <> ''
 -- name: definitions_of_services
 -- What the definitions of these services give to their events.
 SELECT f.service, f.team, f.tags, f.languages FROM definition f WHERE f.service IN (:keys)
-
--- name: failed_deployments
--- The deployments of these services that carried a commit or a version.
-SELECT d.id, d.service, d.env, d.version, d.commit_sha, d.finished_at FROM deployment d
-WHERE d.service IN (:keys) AND d.gone = 0 AND (d.commit_sha = :sha OR (:version <> '' AND d.version = :version))
 
 -- name: incident_known
 -- One incident that nobody deleted: its id, its number, and when it was made.
