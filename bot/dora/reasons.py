@@ -65,3 +65,11 @@ class NoValue(StrEnum):
     NO_FAILURES = "no_failures"
     UNRECOVERED = "unrecovered"
     OPEN = "open"
+
+
+@unique
+class NoRestore(StrEnum):
+    """Why a failure has no time to restore."""
+
+    OPEN = "open"
+    NEVER_ACTIVE = "never_active"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bot.answers.encode import rfc3339
 from bot.answers.questions import (
     FILTERS,
+    METRICS_PARAMETERS,
     Asker,
     Form,
     InvalidParameterError,
@@ -33,9 +34,16 @@ class Asked:
     page: Page
 
 
-def parse_page(given: Sequence[tuple[str, str]], who: Asker, *, service: str | None = None) -> Asked:
-    """A page's parameters: the API's, and `days`; production is preselected, `env=all` takes that back. Raises QuestionError."""
-    known = PAGE_PARAMETERS if service is None else tuple(name for name in PAGE_PARAMETERS if name != "service")
+def parse_page(
+    given: Sequence[tuple[str, str]], who: Asker, *, service: str | None = None, known: Sequence[str] = PAGE_PARAMETERS,
+    key: Sequence[type[int] | type[str]] = (int, str),
+) -> Asked:  # fmt: skip
+    """A page's parameters: the API's, and `days`; production is preselected, `env=all` takes that back. Raises QuestionError.
+
+    `known` are the page's own; what is no question for metrics is kept and left to the caller. `key` are the kinds of a cursor's values.
+    """
+    if service is not None:
+        known = tuple(name for name in known if name != "service")
     for name, _ in given:
         if name not in known:
             raise UnknownParameterError(name[:80], f"There is no parameter {name[:80]!r} here.")
@@ -45,7 +53,7 @@ def parse_page(given: Sequence[tuple[str, str]], who: Asker, *, service: str | N
         raise InvalidParameterError("days", "days is a whole number from 1 to 36500.")
     asked_env = (form.text("env") or "").lower()
     env = asked_env or "production"
-    rest = [(name, value) for name, value in given if name not in ("days", "env", "cursor") and value.strip()]
+    rest = [(name, value) for name, value in given if name in METRICS_PARAMETERS and name != "env" and value.strip()]
     window = {name for name, _ in rest} & {"from", "to"}
     if env != "all":
         rest.append(("env", env))
@@ -65,7 +73,7 @@ def parse_page(given: Sequence[tuple[str, str]], who: Asker, *, service: str | N
         env=env,
         implied=not asked_env,
         given=keep,
-        page=replace(form.page(int, str), limit=PER_PAGE),
+        page=replace(form.page(*key), limit=PER_PAGE),
     )
 
 

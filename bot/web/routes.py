@@ -13,11 +13,13 @@ from bot.web import (
     catalog_api,
     catalog_entities,
     devlake,
+    failure_pages,
     health,
     incidents,
     original_deployments,
     original_extras,
     original_failures,
+    pagerduty,
     pages,
     setup,
     telemetry,
@@ -40,6 +42,7 @@ def rows() -> tuple[Row, ...]:
     """Every route: method, path, handler, access."""
     return (
         *webhooks.ROWS,
+        *pagerduty.ROWS,
         *devlake.ROWS,
         *original_deployments.ROWS,
         *user_activity.ROWS,
@@ -53,6 +56,7 @@ def rows() -> tuple[Row, ...]:
         *health.ROWS,
         *api.ROWS,
         *pages.ROWS,
+        *failure_pages.ROWS,
         *setup.ROWS,
     )
 

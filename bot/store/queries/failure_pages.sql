@@ -1,0 +1,18 @@
+-- name: answer_open_failures
+-- Failures that are not over and that nobody deleted, newest first; an empty text asks for all sources.
+SELECT f.id, f.source, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.name, f.severity, f.version, f.repository,
+    f.repository_url, f.commit_sha, f.started_at, f.finished_at, f.state, f.time_to_restore, f.tags, f.received_at
+FROM failure f
+WHERE f.state <> 'resolved' AND (:source = '' OR f.source = :source)
+    AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+        AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
+ORDER BY f.started_at DESC, f.id DESC, f.source DESC
+
+-- name: deployments_around
+-- The deployments of these services that finished in a period, both ends included.
+SELECT d.id, d.env, d.finished_at FROM deployment d
+WHERE d.service IN (:keys) AND d.gone = 0 AND d.finished_at >= :from_at AND d.finished_at <= :to_at
+
+-- name: remediated_by
+-- What these deployments remediated.
+SELECT r.deployment_id, r.target FROM remediation r WHERE r.deployment_id IN (:keys)

@@ -1,0 +1,85 @@
+"""The pages about failures: a list with what they did to whom, and one failure with the deployments around it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from aiohttp import web
+
+from bot.answers import failure_impact, services
+from bot.answers.cursors import Cursor
+from bot.answers.failure_detail import FailureDetail, find_failure
+from bot.answers.questions import FILTERS, Filters, Form
+from bot.answers.sources import list_sources
+from bot.store import Reader
+from bot.web.auth import PRINCIPAL, READ, Row
+from bot.web.context import CLOCK
+from bot.web.page_questions import options_of, parse_page
+from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
+from bot.web.rendering import page, render
+from bot.web.timelines import failure_timeline
+
+PARAMETERS = (*FILTERS, "severity", "days", "tz", "cursor")
+MOST_OPEN, MOST_GROUPS = 50, 50
+
+
+async def failure_list(request: web.Request) -> web.Response:
+    """The failures of a period: how many, what they did to services and teams, which are open, and each of them."""
+    given = parameters(request)
+    view = asked(partial(parse_page, given, asker(request), known=PARAMETERS, key=(int, str, str)))
+    severity = asked(lambda: Form([pair for pair in given if pair[0] == "severity"], known=("severity",)).text("severity"))
+    filters, now = view.question.filters, request.app[CLOCK]()
+    limit_to_services(request, filters.service)
+
+    def work(reader: Reader) -> dict[str, object]:
+        found = failure_impact.overview(
+            reader, filters, severity=severity and severity.lower(), after=view.page.after, limit=view.page.limit, now=now
+        )
+        options = options_of(services.load_services(reader, Filters()), view)
+        options = {name: sorted({*values, *found.options.get(name, ())}) for name, values in options.items()}
+        return {
+            "found": found,
+            "next": Cursor.encode(found.rows[-1].key) if found.more else None,
+            "sources": list_sources(reader, "failures"),
+            "options": options | {"severity": sorted({*found.options["severity"], *([severity.lower()] if severity else [])})},
+        }
+
+    values = await read(request, work)
+    exported = {**(filters.echo or {}), **({"severity": severity} if severity else {})}
+    shown = {"view": view, "path": "/failures", "severity": (severity or "").lower(), "exported": exported}
+    limits = {"most_open": MOST_OPEN, "most_groups": MOST_GROUPS}
+    return render(request, "failures.html", {**shown, **limits, **values}, tz=view.question.tz)
+
+
+async def failure(request: web.Request) -> web.Response:
+    """One failure: what it did when, how its time to restore was made, the deployments around it."""
+    detail = await read(request, failure_asked_for(request))
+    now = request.app[CLOCK]()
+    values = {
+        "found": detail,
+        "one": detail.failure,
+        "drawn": failure_timeline(detail, now=now),
+        "versions": {near.deployment.id: near.deployment.version for near in detail.deployments},
+    }
+    return render(request, "failure.html", values)
+
+
+def failure_asked_for(request: web.Request) -> Callable[[Reader], FailureDetail]:
+    """Reads the failure that a path and its `source` name, with what the key may see of it; raises HttpError 400, 403 or 404."""
+    source = asked(lambda: Form(parameters(request), known=("source",)).text("source"))
+    id, now, may_see = from_path(request, "id"), request.app[CLOCK](), request[PRINCIPAL].may_touch
+
+    def work(reader: Reader) -> FailureDetail:
+        found = find_failure(reader, id, source=source and source.lower(), now=now, may_see=may_see)
+        if found is None:
+            raise not_found()
+        row, detail = found
+        limit_to_services(request, next(filter(may_see, row.services), None))
+        return detail
+
+    return work
+
+
+ROWS: tuple[Row, ...] = (
+    Row("GET", "/failures", page(failure_list), READ),
+    Row("GET", "/failures/{id:[^/]+}", page(failure), READ),
+)
