@@ -122,7 +122,10 @@ class ReleaseSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueSeen:
-    """An issue or incident as one event shows it; `kind` is issue or incident, `state` open or closed."""
+    """An issue or incident as one event shows it: its type (issue, incident, …), `state` open, closed or deleted.
+
+    `changes` are the openings and closings that the event tells of, each with its own instant.
+    """
 
     repository: RepositoryRef
     number: int
@@ -134,6 +137,9 @@ class IssueSeen:
     created_at: Instant | None
     closed_at: Instant | None
     at: Instant
+    changes: tuple[tuple[Instant, str], ...] = ()
+    unlabeled: tuple[str, ...] = ()
+    """Labels that were taken off at `at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

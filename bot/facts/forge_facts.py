@@ -5,13 +5,14 @@ The newest event about a thing says what it is; instants of birth are the earlie
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from bot.dora.commits import Sha
 from bot.dora.events import DeploymentSeen, IssueSeen, ReleaseSeen
 from bot.dora.instants import Instant
-from bot.facts.inferences import FORGE, mark_inferences
+from bot.dora.issues import CLOSED, DELETED, ISSUE, OPEN
+from bot.facts.inferences import FORGE, ISSUES, mark_inferences
 from bot.store import Writer
 
 
@@ -40,7 +41,7 @@ class ReleaseRow(NamedTuple):
 
 
 class IssueRow(NamedTuple):
-    """An issue or incident, as stored; `labels` is JSON."""
+    """An issue or incident, as stored; `labels`, `changes` and `unlabeled` are JSON."""
 
     repository_id: int
     number: int
@@ -52,6 +53,8 @@ class IssueRow(NamedTuple):
     created_at: Instant | None
     closed_at: Instant | None
     told_at: Instant
+    changes: str
+    unlabeled: str
 
 
 Seen = TypeVar("Seen", DeploymentSeen, ReleaseSeen, IssueSeen)
@@ -78,14 +81,16 @@ def record_releases(writer: Writer, seen: Sequence[tuple[int, ReleaseSeen]]) -> 
 
 
 def record_issues(writer: Writer, seen: Sequence[tuple[int, IssueSeen]]) -> None:
-    """Merge what is said of issues and incidents, each with its repository's number."""
+    """Merge what is said of issues and incidents, each with its repository's number, and mark likewise; a deleted one stays so."""
 
     def row(id: int, one: IssueSeen) -> IssueRow:
-        labels = json.dumps(sorted(one.labels), ensure_ascii=False)
-        told = (one.kind, one.title, labels, one.severity, one.state)
-        return IssueRow(id, one.number, *told, one.created_at, one.closed_at, one.at)
+        told = (one.kind, one.title, _json(one.labels), one.severity, one.state)
+        changes = json.dumps(sorted(set(one.changes)))
+        return IssueRow(id, one.number, *told, one.created_at, one.closed_at, one.at, changes, _json(one.unlabeled))
 
-    _merge(writer, "forge_issue", "forge_issues", [row(id, one) for id, one in seen], IssueRow, _joined_issues)
+    rows = [row(id, one) for id, one in seen]
+    changed = _merge(writer, "forge_issue", "forge_issues", rows, IssueRow, _joined_issues)
+    mark_inferences(writer, [(ISSUES, id) for id in changed])
 
 
 def _merge(
@@ -129,12 +134,34 @@ def _joined_releases(one: ReleaseRow, other: ReleaseRow) -> ReleaseRow:
     return newest._replace(published_at=_earliest(one.published_at, other.published_at))
 
 
+_STATE_RANK = {OPEN: 0, CLOSED: 1, DELETED: 2}
+
+
 def _joined_issues(one: IssueRow, other: IssueRow) -> IssueRow:
-    newest = max(
-        one, other,
-        key=lambda row: (row.told_at, row.state == "closed", row.closed_at or 0, row.kind, row.title, row.labels, row.severity),
+    newest = _same_second(one, other) if one.told_at == other.told_at else max(one, other, key=lambda row: row.told_at)
+    changes = {(at, state) for row in (one, other) for at, state in json.loads(row.changes)}
+    return newest._replace(
+        state=DELETED if DELETED in (one.state, other.state) else newest.state,
+        created_at=_earliest(one.created_at, other.created_at), changes=json.dumps(sorted(changes)),
     )  # fmt: skip
-    return newest._replace(created_at=_earliest(one.created_at, other.created_at))
+
+
+def _same_second(one: IssueRow, other: IssueRow) -> IssueRow:
+    """What two events of one instant say together: each label that either shows, unless it was taken off just then."""
+    both = (one, other)
+    return one._replace(
+        kind=max((row.kind for row in both), key=lambda kind: (kind != ISSUE, kind)),
+        title=max(row.title for row in both),
+        labels=_json(label for row in both for label in json.loads(row.labels)),
+        severity=max((row.severity for row in both), key=lambda severity: (severity not in ("", "unknown"), severity)),
+        state=max((row.state for row in both), key=lambda state: _STATE_RANK[state]),
+        closed_at=max((row.closed_at for row in both if row.closed_at is not None), default=None),
+        unlabeled=_json(label for row in both for label in json.loads(row.unlabeled)),
+    )
+
+
+def _json(texts: Iterable[str]) -> str:
+    return json.dumps(sorted(set(texts)), ensure_ascii=False)
 
 
 def _earliest(*instants: Instant | None) -> Instant | None:

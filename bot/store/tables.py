@@ -85,12 +85,13 @@ _TABLES = (
     ),
     _table(
         "definition",
-        "service shown schema_version team tags languages source_patterns links location code_locations repository_id",
+        "service shown schema_version team tags languages source_patterns links location code_locations repository_id rules pagerduty",
         key="service",
     ),
     _table(
         "definition_claim",
-        "service rank repository_id path shown schema_version team tags languages source_patterns links code_locations location",
+        "service rank repository_id path shown schema_version team tags languages source_patterns links code_locations location "
+        "rules pagerduty",
         key="service rank repository_id path",
     ),
     _table(
@@ -224,8 +225,14 @@ _TABLES = (
     ),
     _table(
         "forge_issue",
-        "repository_id number kind title labels severity state created_at closed_at told_at",
+        "repository_id number kind title labels severity state created_at closed_at told_at changes unlabeled",
         key="repository_id number",
+    ),
+    _table(
+        "issue_selection",
+        "source labels types told_at receipt",
+        key="source",
+        order="told_at receipt",
     ),
     _table(
         "webhook_deployment",
@@ -301,6 +308,22 @@ _TABLES = (
         "telemetry_minutes",
         "service env version day minutes told_on",
         key="service env version day",
+    ),
+    _table(
+        "pagerduty_event",
+        "id incident_id type occurred_at dd_env env_told received_at receipt body",
+        key="id",
+        order="env_told received_at receipt",
+    ),
+    _table(
+        "pagerduty_name",
+        "name incident_id",
+        key="name incident_id",
+    ),
+    _table(
+        "pagerduty_alerts",
+        "incident_id asked_at body",
+        key="incident_id",
     ),
 )
 TABLES = {table.name: table for table in _TABLES}

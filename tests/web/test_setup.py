@@ -404,16 +404,16 @@ def test_the_manifest_asks_for_what_features_need() -> None:
     ]  # fmt: skip
     assert made["hook_attributes"] == {"url": f"{PUBLIC}/webhooks/github", "active": True}
     assert len(str(made["name"])) <= 34
-    assert all(state.works for state in feature_states(WITH_CHECKS, EVENTS))
+    assert all(state.works for state in feature_states({**WITH_CHECKS, "issues": "read"}, [*EVENTS, "issues"]))
     lacking = [state.feature.name for state in feature_states(PERMISSIONS, EVENTS) if not state.works]
-    assert lacking == ["Reports in pull requests"]
+    assert lacking == ["Reports in pull requests", "Issues as failures"]
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=[feature.name for feature in FEATURES])
 def test_a_feature_without_its_right_or_its_event_says_so(feature: object) -> None:
     name, level, event = (getattr(feature, part) for part in ("permission", "level", "event"))
-    rights = {right: granted for right, granted in WITH_CHECKS.items() if right != name}
-    events = tuple(one for one in EVENTS if one != event)
+    rights = {right: granted for right, granted in {**WITH_CHECKS, "issues": "read"}.items() if right != name}
+    events = tuple(one for one in (*EVENTS, "issues") if one != event)
     (state,) = [state for state in feature_states(rights, events) if state.feature == feature]
     expected = ([] if name == "metadata" else [f"permission {name}: {level}"]) + ([f"event {event}"] if event else [])
     assert list(state.missing) == expected

@@ -62,14 +62,18 @@ FEATURES: Final = (
         name="Reports in pull requests", enables="a check run with the findings in edited definitions",
         permission="checks", level="write", optional=True,
     ),
+    Feature(
+        name="Issues as failures", enables="failures out of issues, by label or type",
+        permission="issues", event="issues", optional=True,
+    ),
 )  # fmt: skip
 
 PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {feature.permission: feature.level for feature in FEATURES if not feature.optional}
 )
 """Without deployments: read GitHub refuses a manifest that subscribes to deployment_status."""
-WITH_CHECKS: Final[Mapping[str, str]] = MappingProxyType({feature.permission: feature.level for feature in FEATURES})
-EVENTS: Final = tuple(sorted({feature.event for feature in FEATURES if feature.event}))
+WITH_CHECKS: Final[Mapping[str, str]] = MappingProxyType({**PERMISSIONS, "checks": "write"})
+EVENTS: Final = tuple(sorted({feature.event for feature in FEATURES if feature.event and not feature.optional}))
 """Events about installations come by themselves; a manifest that names them is refused."""
 
 

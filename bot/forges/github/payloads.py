@@ -10,6 +10,7 @@ from msgspec import Struct
 from bot.dora.events import ForgeEvent
 from bot.forges import PayloadError
 from bot.forges.github.deliveries import DELIVERIES
+from bot.forges.github.issues import ISSUES
 from bot.forges.github.pull_requests import MERGED_RANK, PULL_REQUESTS
 from bot.forges.github.pushes import PUSHES
 from bot.forges.github.repositories import REPOSITORIES
@@ -22,7 +23,7 @@ _OTHERS = (
     "branch_protection_configuration branch_protection_rule bypass_request_push_ruleset cache_sync check_run "
     "check_suite code_scanning_alert commit_comment content_reference create custom_property "
     "custom_property_values delete dependabot_alert deploy_key deployment_protection_rule deployment_review "
-    "discussion discussion_comment enterprise fork github_app_authorization gollum issue_comment issues label "
+    "discussion discussion_comment enterprise fork github_app_authorization gollum issue_comment label "
     "marketplace_purchase member membership merge_group meta milestone org_block package page_build "
     "personal_access_token_request ping project project_card project_column projects_v2 projects_v2_item "
     "projects_v2_status_update public pull_request_review_comment pull_request_review_thread registry_package "
@@ -31,7 +32,7 @@ _OTHERS = (
     "star status sub_issues team team_add user watch workflow_dispatch workflow_job workflow_run"
 )
 TABLE: Table = {
-    **PUSHES, **PULL_REQUESTS, **REPOSITORIES, **DELIVERIES,
+    **PUSHES, **PULL_REQUESTS, **REPOSITORIES, **DELIVERIES, **ISSUES,
     **{key: entry for event in _OTHERS.split() for key, entry in silent(event).items()},
 }  # fmt: skip
 """What each of GitHub's events does."""

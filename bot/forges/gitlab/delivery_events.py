@@ -3,13 +3,16 @@
 from msgspec import Struct
 
 from bot.dora.events import DeploymentSeen, ForgeEvent, Ignored, IssueSeen, ReleaseSeen
+from bot.dora.issues import CLOSED, DELETED, INCIDENT, ISSUE, OPEN
 from bot.forges import PayloadError, fields
 from bot.forges.gitlab.shapes import Label, Project, project_ref
 from bot.forges.table import Entry, Origin, Table
 from bot.guard import decode_json_as
 
-KINDS = {"issue": "issue", "incident": "incident"}
-STATES = {"opened": "open", "closed": "closed"}
+KINDS = {"issue": ISSUE, "incident": INCIDENT}
+STATES = {"opened": OPEN, "closed": CLOSED}
+CHANGES = {"open": OPEN, "close": CLOSED, "reopen": OPEN}
+"""Actions after which an issue is in another state; GitLab tells their instant as that of the update."""
 
 
 class _Deployment(Struct):
@@ -42,6 +45,8 @@ class _Attributes(Struct):
     action: str | None = None
     created_at: str | None = None
     closed_at: str | None = None
+    moved_to_id: int | None = None
+    """The issue that it is now, in another project, where it is told again."""
     labels: list[Label] | None = None
 
 
@@ -103,6 +108,8 @@ def _read_issue(body: bytes, origin: Origin) -> ForgeEvent:
     closed_at = fields.instant(seen.closed_at)
     if closed_at is None and seen.action == "close":
         closed_at = updated_at
+    created_at = fields.instant(seen.created_at)
+    known = [(created_at, OPEN), (closed_at, CLOSED), (updated_at, CHANGES.get(seen.action or ""))]
     labels = event.labels if event.labels is not None else seen.labels
     return IssueSeen(
         repository=project_ref(event.project, origin, project_id=None, seen_at=updated_at),
@@ -111,10 +118,11 @@ def _read_issue(body: bytes, origin: Origin) -> ForgeEvent:
         title=fields.name(seen.title),
         labels=tuple(sorted({fields.name(label.title) for label in labels or ()})),
         severity=fields.name(seen.severity),
-        state=state,
-        created_at=fields.instant(seen.created_at),
-        closed_at=closed_at if state == "closed" else None,
+        state=state if seen.moved_to_id is None else DELETED,
+        created_at=created_at,
+        closed_at=closed_at if state == CLOSED else None,
         at=updated_at,
+        changes=tuple(sorted({(at, now) for at, now in known if at is not None and now is not None})),
     )
 
 

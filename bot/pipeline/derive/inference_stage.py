@@ -20,12 +20,15 @@ from bot.dora.inference import TAGS
 from bot.dora.instants import Instant
 from bot.facts.deployments import series_of, want_commit
 from bot.facts.failures import failure_row
-from bot.facts.inferences import FORGE, WEBHOOK, every_inference
+from bot.facts.inferences import FORGE, ISSUES, WEBHOOK, every_inference
 from bot.facts.marks import mark_deployment
+from bot.facts.pagerduty import PAGERDUTY, pagerduty_incidents
 from bot.facts.telemetry import TELEMETRY, telemetry_services
 from bot.facts.tombstones import load_deleted
 from bot.pipeline.derive.difference import DEPLOYMENT, FAILURE, Edit, apply, difference
 from bot.pipeline.derive.inferred_forge import infer_forge
+from bot.pipeline.derive.inferred_issues import infer_issues
+from bot.pipeline.derive.inferred_pagerduty import infer_pagerduty
 from bot.pipeline.derive.inferred_telemetry import infer_telemetry
 from bot.pipeline.derive.inferred_webhook import infer_webhook
 from bot.store import Reader, Row, Value, Writer
@@ -48,6 +51,11 @@ class Inferrer(NamedTuple):
 
 INFERRERS: Mapping[str, Inferrer] = {
     FORGE: Inferrer(lambda reader, _, id: infer_forge(reader, id), lambda reader: _of_kind(reader, FORGE)),
+    ISSUES: Inferrer(lambda reader, _, id: infer_issues(reader, id), lambda reader: _of_kind(reader, ISSUES)),
+    PAGERDUTY: Inferrer(
+        lambda reader, _, incident_id: infer_pagerduty(reader, incident_id),
+        lambda reader: [(incident_id,) for incident_id in pagerduty_incidents(reader)],
+    ),
     WEBHOOK: Inferrer(lambda reader, _, name: infer_webhook(reader, name), lambda reader: _of_kind(reader, WEBHOOK)),
     TELEMETRY: Inferrer(
         lambda reader, options, service: infer_telemetry(reader, service, silence=options.telemetry_silence),

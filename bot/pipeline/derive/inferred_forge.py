@@ -39,7 +39,7 @@ def infer_forge(reader: Reader, repository_id: int) -> list[NewDeployment]:
 def load_forge_facts(reader: Reader, row: RepositoryRow) -> ForgeFacts:
     """The facts of a repository, in one snapshot."""
     return ForgeFacts(
-        bearer=_bearer(reader, row),
+        bearer=load_bearer(reader, row),
         services=defined_services(reader, row),
         deployments=tuple(map(_deployment, reader.fetch("forge_deployments_of", DeploymentRow, repository_id=row.id))),
         tags=tuple(reader.fetch("tags_of_repository", _tag, repository_id=row.id)),
@@ -61,7 +61,8 @@ def defined_services(reader: Reader, repository: RepositoryRow) -> dict[str, str
     return {one.service: one.shown for one in load_definitions(reader) if links_to(one, naming, roots)}
 
 
-def _bearer(reader: Reader, row: RepositoryRow) -> Bearer:
+def load_bearer(reader: Reader, row: RepositoryRow) -> Bearer:
+    """A repository as what follows from it is named by."""
     own = reader.fetch_in("names_of_repositories", NameRow, [row.id])
     names, _ = named_repositories(reader, {name.name for name in own})
     host = row.name.partition("/")[0]

@@ -14,8 +14,8 @@ WHERE repository_id = :repository_id AND forge_id IN (:keys)
 
 -- name: forge_issues
 -- What a forge told of these issues.
-SELECT repository_id, number, kind, title, labels, severity, state, created_at, closed_at, told_at FROM forge_issue
-WHERE repository_id = :repository_id AND number IN (:keys)
+SELECT repository_id, number, kind, title, labels, severity, state, created_at, closed_at, told_at, changes, unlabeled
+FROM forge_issue WHERE repository_id = :repository_id AND number IN (:keys)
 
 -- name: test_merges
 -- Which of these commits a forge made to try a pull request out, and the heads that they stand for.
@@ -75,7 +75,7 @@ FROM forge_release e JOIN repository r ON r.id = e.repository_id ORDER BY r.name
 
 -- name: fingerprint_issues
 -- Every issue and incident.
-SELECT r.name, i.number, i.kind, i.title, i.labels, i.severity, i.state, i.created_at, i.closed_at, i.told_at
+SELECT r.name, i.number, i.kind, i.title, i.labels, i.severity, i.state, i.created_at, i.closed_at, i.told_at, i.changes, i.unlabeled
 FROM forge_issue i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.number
 
 -- name: fingerprint_push_bases
