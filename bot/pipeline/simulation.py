@@ -1,0 +1,119 @@
+"""Tries rules on what is stored: reads one series at a time as its derivation does, writes nothing."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+
+from bot.dora.deployments import Deployment, Series
+from bot.dora.instants import Instant
+from bot.dora.remediation import Carried
+from bot.dora.reverts import Origins
+from bot.dora.rules import CompiledRules, RuleSet, compile_rules
+from bot.dora.simulation import Ears, Outside, Proposal, Trial, propose, simulate
+from bot.facts.catalog import load_rules
+from bot.facts.pull_requests import load_pull_requests
+from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
+from bot.pipeline.derive.classification_stage import load_carried, load_corrections, origins_of, recall_of
+from bot.pipeline.derive.origins import load_messages
+from bot.pipeline.derive.sources import SeriesRepository, Sources
+from bot.store import Reader
+
+REMEMBERED = 64
+"""Rule sets that are kept compiled."""
+MOST_OUTSIDE = 5_000
+"""Commits of one deployment's range that are looked at though the path filter left them out; the newest."""
+
+
+class StoredTrials:
+    """Tries rules on stored series, with the histories of `sources`. Threads take turns, a series each."""
+
+    def __init__(self, sources: Sources, turn: threading.Lock) -> None:
+        self.sources, self.turn = sources, turn
+        self._compiled: dict[RuleSet, CompiledRules] = {}
+        self._ears: tuple[CompiledRules, frozenset[str] | None, Ears] | None = None
+
+    def rules(self, reader: Reader, service: str, proposal: Proposal, /) -> tuple[RuleSet, RuleSet]:
+        """A service's rules as they are, and with what is proposed."""
+        today = load_rules(reader)
+        return today, propose(today, proposal)
+
+    def trials(
+        self, reader: Reader, series: Series, proposal: Proposal, /, *, since: Instant, focus: frozenset[str] | None,
+        outside: bool, hurry: Callable[[], None],
+    ) -> list[Trial]:
+        """Every deployment of the series that finished at `since` or later, under today's rules and with the proposal.
+
+        Near misses are those of the rules in `focus` (`None`: of all); with `outside` also among commits that the path filter leaves
+        out. `hurry` is called now and then, and may raise to end it.
+        """
+        with self.turn:
+            today, proposed = map(self._compile, self.rules(reader, series.service, proposal))
+            facts = load_series(reader, self.sources, series)
+            hurry()
+            ears = self._listen(proposed, focus)
+            settled = {one.id for one in facts.deployments if one.finished_at < since}
+            carried = load_carried(reader, self.sources, facts, [today, proposed, ears.messages], settled=settled)
+            hurry()
+            own, naming = load_corrections(reader, facts)
+            origins = origins_of(reader, facts)
+
+            def in_time(repository: str) -> Origins:
+                hurry()
+                return origins(repository)
+
+            return simulate(
+                carried, today, proposed, in_time, since=since, ears=ears, recall=recall_of(reader, facts), own=own, naming=naming,
+                outside=_outside(reader, facts, carried, settled, ears) if outside else None,
+            )
+
+    def _compile(self, rules: RuleSet) -> CompiledRules:
+        known = self._compiled.get(rules)
+        if known is None:
+            if len(self._compiled) >= REMEMBERED:
+                self._compiled.clear()
+            known = self._compiled[rules] = compile_rules(rules)
+        return known
+
+    def _listen(self, rules: CompiledRules, focus: frozenset[str] | None) -> Ears:
+        if self._ears is None or self._ears[0] is not rules or self._ears[1] != focus:
+            self._ears = (rules, focus, Ears(rules, focus))
+        return self._ears[2]
+
+
+def _outside(
+    reader: Reader, facts: SeriesFacts, carried: Sequence[Carried], settled: Collection[str], ears: Ears
+) -> dict[str, list[Outside]]:
+    """What the path filter left out of these deployments and a rule may have seen."""
+    predecessors = dict(reader.fetch("series_predecessors", _pair, service=facts.series.service, env=facts.series.env))
+    known = {one.id: one for one in facts.deployments}
+    found = {}
+    for one in carried:
+        before = known.get(predecessors.get(one.deployment.id) or "")
+        place = facts.repositories.get(one.deployment.repository)
+        if one.deployment.id not in settled and before is not None and place is not None and not place.view.matcher.everything:
+            found[one.deployment.id] = _left_out(reader, place, before, one, ears)
+    return found
+
+
+def _left_out(reader: Reader, place: SeriesRepository, before: Deployment, carried: Carried, ears: Ears) -> list[Outside]:
+    history, deployment = place.view.history, carried.deployment
+    if place.row is None or before.commit_sha is None or deployment.commit_sha is None:
+        return []
+    a, b = place.view.locate(before.commit_sha), place.view.locate(deployment.commit_sha)
+    if a is None or b is None:
+        return []
+    seen = {change.sha for change in carried.changes} | {change.original_of for change in carried.changes}
+    shas = [history.graph.sha(at) for at in history.range(a, b, max_commits=MOST_OUTSIDE).commits]
+    left = sorted(sha for sha in shas if sha not in seen)
+    messages = load_messages(reader, place.row.id, left)
+    numbers = {sha: number for sha in left if (number := place.view.introductions.pull_request_of(sha)) is not None}
+    records = load_pull_requests(reader, place.row.id, sorted(set(numbers.values())))
+    pull_requests = {record.pull_request.number: record.pull_request for record in records}
+    return [
+        Outside(sha=sha, message=messages.get(sha, ""), pull_request=pull_requests.get(numbers.get(sha, 0)))
+        for sha in left
+        if sha in numbers or ears.hear(messages.get(sha, ""))
+    ]
+
+
+def _pair(deployment_id: str, predecessor: str | None) -> tuple[str, str | None]:
+    return deployment_id, predecessor
