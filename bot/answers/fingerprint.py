@@ -15,7 +15,7 @@ TABLES = (
     "fingerprint_forge_deployments", "fingerprint_releases", "fingerprint_issues", "fingerprint_test_merges",
     "fingerprint_push_bases", "fingerprint_source_switches", "fingerprint_tombstones", "fingerprint_overrides",
     "fingerprint_inference_rules", "fingerprint_webhook_deployments", "fingerprint_failures", "fingerprint_incidents",
-    "fingerprint_ai_activity", "fingerprint_telemetry_versions", "fingerprint_telemetry_minutes", "fingerprint_issue_selections",
+    "fingerprint_pagerduty_events", "fingerprint_pagerduty_alerts", "fingerprint_ai_activity", "fingerprint_telemetry_versions", "fingerprint_telemetry_minutes", "fingerprint_issue_selections",
 )
 """Named queries, each with a total order."""
 

@@ -73,6 +73,11 @@ def find_key(reader: Reader, key: str) -> ApiKey | None:
     return found[0] if found else None
 
 
+def any_key(reader: Reader, scope: str) -> bool:
+    """Whether there is an unrevoked key with that scope."""
+    return any(scope in key.scopes and key.revoked_at is None for key in list_keys(reader))
+
+
 def list_keys(reader: Reader) -> list[ApiKey]:
     """All keys, oldest first; revoked ones too."""
     return reader.fetch("api_keys", _api_key)

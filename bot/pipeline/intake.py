@@ -15,14 +15,18 @@ import structlog
 from bot import guard
 from bot.dora.events import ForgeEvent, Ignored, InstallationChanged, NamespaceRenamed, RepositoryChanged
 from bot.dora.instants import MINUTE, SECOND, Instant
+from bot.dora.pagerduty import PagerDutyEvent
 from bot.facts.catalog import plan_claims, write_claims
 from bot.facts.errands import REPOSITORIES, want_errand
+from bot.facts.pagerduty import record_pagerduty
 from bot.forges import PayloadError
 from bot.forges.github.payloads import parse_github
 from bot.forges.gitlab.payloads import parse_gitlab
 from bot.forges.table import Origin
 from bot.pipeline.recording import record_events
 from bot.settings import Settings
+from bot.sources.fields import SourceError
+from bot.sources.pagerduty import DD_ENV, parse_pagerduty
 from bot.store import Reader, Store, StoreUnavailableError, Value, Writer
 
 log = structlog.get_logger(__name__)
@@ -55,7 +59,7 @@ class Claim(NamedTuple):
 class Outcome:
     """What a delivery is: an event to record, or the state it ends in with the reason."""
 
-    event: ForgeEvent | None = None
+    event: ForgeEvent | PagerDutyEvent | None = None
     state: str = "done"
     reason: str = ""
 
@@ -97,7 +101,7 @@ def process_deliveries(
         record_failure(store, claims[0].id, attempts=claims[0].attempts, reason=type(error).__name__, now=now())
 
 
-def _renames(event: ForgeEvent | None) -> bool:
+def _renames(event: ForgeEvent | PagerDutyEvent | None) -> bool:
     return isinstance(event, NamespaceRenamed) or (isinstance(event, RepositoryChanged) and event.old_name != "")
 
 
@@ -111,7 +115,7 @@ def read_delivery(claim: Claim, origin: Origin | None = None) -> Outcome:
     """Parse one delivery; what is authentic but cannot be parsed is dead, with the reason."""
     try:
         event = _parse(claim, replace(origin or Origin(), received_at=claim.received_at))
-    except (PayloadError, guard.GuardError) as error:
+    except (PayloadError, SourceError, guard.GuardError) as error:
         return Outcome(state="dead", reason=f"{error.slug}: {error}"[:500])
     except Exception as error:
         # A fault of ours. Parsing is pure: trying again gives the same, until somebody mends it and replays.
@@ -122,7 +126,7 @@ def read_delivery(claim: Claim, origin: Origin | None = None) -> Outcome:
     return Outcome(event=event)
 
 
-def _parse(claim: Claim, origin: Origin) -> ForgeEvent:
+def _parse(claim: Claim, origin: Origin) -> ForgeEvent | PagerDutyEvent:
     headers = json.loads(claim.headers)
     body = guard.inflate(claim.raw, headers.get("content-encoding", ""), max_bytes=MAX_BODY)
     if claim.source == "github":
@@ -130,6 +134,8 @@ def _parse(claim: Claim, origin: Origin) -> ForgeEvent:
     if claim.source == "gitlab":
         instance = headers.get("x-gitlab-instance", "")
         return parse_gitlab(claim.event, body, origin=replace(origin, instance=_instance(instance, origin.instance)))
+    if claim.source == "pagerduty":
+        return parse_pagerduty(body, dd_env=headers.get(DD_ENV, ""), received_at=claim.received_at, receipt=claim.id)
     return Ignored(reason="unknown_source")
 
 
@@ -145,8 +151,10 @@ def _record(writer: Writer, claims: Sequence[Claim], outcomes: Sequence[Outcome]
     # Another worker may have taken some of them since they were read.
     mine = set(writer.fetch_in("lock_due_deliveries", int, [claim.id for claim in claims], now=now))
     taken = [(claim, outcome) for claim, outcome in zip(claims, outcomes, strict=True) if claim.id in mine]
-    events = [outcome.event for _, outcome in taken if outcome.event is not None]
+    told = [outcome.event for _, outcome in taken if outcome.event is not None]
+    events = [event for event in told if not isinstance(event, PagerDutyEvent)]
     record_events(writer, events, now=now)
+    record_pagerduty(writer, [event for event in told if isinstance(event, PagerDutyEvent)])
     if any(isinstance(event, InstallationChanged) for event in events):
         # Which repositories there are now, and what may be done with them, is asked for as a whole.
         want_errand(writer, kind=REPOSITORIES, forge="github", owner="", urgent=True, now=now)

@@ -31,7 +31,7 @@ async def receive_github(request: web.Request) -> web.Response:
         except (SignatureError, HeaderError) as error:
             raise _refused(request, "github", error) from None
         headers = github.stored_headers(request.headers)
-        return await _store(request, source="github", key=key, event=event, headers=dict(headers), body=body)
+        return await store_delivery(request, source="github", key=key, event=event, headers=dict(headers), body=body)
 
 
 async def receive_gitlab(request: web.Request) -> web.Response:
@@ -52,12 +52,13 @@ async def receive_gitlab(request: web.Request) -> web.Response:
         except (SignatureError, HeaderError) as error:
             raise _refused(request, "gitlab", error) from None
         headers = gitlab.stored_headers(request.headers)
-        return await _store(request, source="gitlab", key=key, event=event, headers=dict(headers), body=body)
+        return await store_delivery(request, source="gitlab", key=key, event=event, headers=dict(headers), body=body)
 
 
-async def _store(
+async def store_delivery(
     request: web.Request, *, source: str, key: str, event: str, headers: dict[str, str], body: bytes
 ) -> web.Response:
+    """Keep an authentic delivery durably, and answer that it is."""
     app = request.app
     receipt = Receipt(source=source, key=key, event=event, received_at=app[CLOCK](), headers=headers, body=body)
     try:

@@ -1,0 +1,29 @@
+-- PagerDuty: what its events say of incidents, and which of its services are whose --------------------------------------
+
+ALTER TABLE definition ADD COLUMN pagerduty TEXT NOT NULL DEFAULT '';        -- URL of the service in PagerDuty, as written
+ALTER TABLE definition_claim ADD COLUMN pagerduty TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE pagerduty_event (      -- an event of PagerDuty; an incident is what all its events make
+    id TEXT NOT NULL PRIMARY KEY,   -- PagerDuty's: several subscriptions tell of one event
+    incident_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    dd_env TEXT NOT NULL,           -- what the webhook's header of that name said, '' for none
+    env_told INTEGER NOT NULL,      -- 1: it did say something; of two deliveries of an event that one stays
+    received_at INTEGER NOT NULL,
+    receipt INTEGER NOT NULL,
+    body TEXT NOT NULL              -- JSON: what it says of the incident
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pagerduty_event_incident ON pagerduty_event (incident_id);
+
+CREATE TABLE pagerduty_name (       -- by which pages and names of services and teams definitions may concern an incident
+    name TEXT NOT NULL,
+    incident_id TEXT NOT NULL,
+    PRIMARY KEY (name, incident_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pagerduty_alerts (     -- what PagerDuty's API answered about an incident's alerts
+    incident_id TEXT NOT NULL PRIMARY KEY,
+    asked_at INTEGER NOT NULL,
+    body TEXT NOT NULL              -- JSON: the monitors behind them
+) STRICT, WITHOUT ROWID;

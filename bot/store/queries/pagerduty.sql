@@ -1,0 +1,28 @@
+-- name: pagerduty_events_of
+-- What the events of an incident say.
+SELECT id, incident_id, type, occurred_at, received_at, receipt, dd_env, body FROM pagerduty_event
+WHERE incident_id = :incident_id ORDER BY occurred_at, received_at, receipt, id
+
+-- name: pagerduty_alerts_of
+-- What was answered about an incident's alerts.
+SELECT body FROM pagerduty_alerts WHERE incident_id = :incident_id
+
+-- name: pagerduty_incidents
+-- Every incident of PagerDuty.
+SELECT DISTINCT incident_id FROM pagerduty_event ORDER BY incident_id
+
+-- name: pagerduty_incidents_named
+-- The incidents that definitions with one of these names may concern.
+SELECT DISTINCT incident_id FROM pagerduty_name WHERE name IN (:keys) ORDER BY incident_id
+
+-- name: pagerduty_owners
+-- What the definitions in force say of services, teams and pages in PagerDuty.
+SELECT service, shown, team, pagerduty FROM definition ORDER BY service
+
+-- name: fingerprint_pagerduty_events
+-- Every event of PagerDuty.
+SELECT id, incident_id, type, occurred_at, dd_env, body FROM pagerduty_event ORDER BY id
+
+-- name: fingerprint_pagerduty_alerts
+-- Everything that was answered about alerts in PagerDuty.
+SELECT incident_id, body FROM pagerduty_alerts ORDER BY incident_id

@@ -1,0 +1,206 @@
+"""PagerDuty through HTTP: who gets in, that an event counts once in whatever order, and whose an incident is by each step."""
+
+import asyncio
+import json
+import random
+
+import pytest
+
+from bot.dora.definitions import ServiceDefinition
+from bot.facts.keys import revoke_key
+from bot.store import Store
+from bot.store.opening import open_store
+from tests.support.pagerduty import DOCUMENTED, SECRET, event, iso, reference, service, signature
+from tests.web.doors import NOW, DownStore, make_key, open_door
+from tests.web.pagerduty_room import open_room
+from tests.web.pagerduty_room import service as defined
+
+NEW_SECRET = "pagerduty-secret-after-rotation"
+PAGE = "https://acme.pagerduty.com/service-directory/PSHOP01"
+TRIGGERED = event("incident.triggered")
+STORY = (
+    TRIGGERED,
+    event("incident.acknowledged", 2),
+    event("incident.annotated", 3),
+    event("incident.priority_updated", 4, priority=reference("priority", "PPRIO00", "P1")),
+    event("incident.service_updated", 5, service=service("Basket API", "PBASK01")),
+    event("incident.resolved", 10, priority=reference("priority", "PPRIO00", "P1"), service=service("Basket API", "PBASK01")),
+    event("incident.reopened", 20, priority=None, service=service("Basket API", "PBASK01")),
+    event("incident.resolved", 30, priority=None, service=service("Basket API", "PBASK01")),
+    event("incident.status_update_published", 31),
+    event("incident.triggered", 6, id="other-1").replace(b"Q0STORY1", b"Q0STORY2"),
+)
+SHOP = (defined("Shop", team="Payments", page=PAGE), defined("Basket API", team="basket"))
+OTHERS = defined("Basket API", team="others")
+
+
+# Who gets in ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/webhooks/pagerduty", "/api/v2/webhook/", "/api/v2/webhook"])
+async def test_what_is_signed_is_kept_once_however_often_it_comes(store: Store, path: str) -> None:
+    async with open_room(store) as room:
+        first = await room.post(TRIGGERED, path, id="one")
+        again = await room.post(TRIGGERED, path, id="one")
+        assert (first.status, again.status) == (202, 200)
+        assert await first.json() == await again.json() == {"delivery": 1}
+        room.work()
+        assert [one["id"] for one in await room.failures()] == ["Q0STORY1"]
+        assert await room.deliveries() == [("incident.triggered", "done", "")]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (signature(TRIGGERED), 202),
+        (signature(TRIGGERED, NEW_SECRET), 202),
+        (signature(TRIGGERED, NEW_SECRET, SECRET), 202),
+        (f"v1={'0' * 64}, {signature(TRIGGERED)}", 202),
+        (f"v2={'0' * 64},{signature(TRIGGERED)} , v0=", 202),
+        (signature(TRIGGERED, "pagerduty-secret-of-others"), 401),
+        (signature(TRIGGERED + b" "), 401),
+        (signature(TRIGGERED).replace("v1=", "v2="), 401),
+        (signature(TRIGGERED).removeprefix("v1="), 401),
+        ("v1=", 401),
+        ("", 401),
+    ],
+)
+async def test_signatures_while_secrets_are_rotated(store: Store, header: str, status: int) -> None:
+    async with open_room(store, PAGERDUTY_WEBHOOK_SECRET=f"{SECRET}, {NEW_SECRET}") as room:
+        response = await room.post(TRIGGERED, **{"X-PagerDuty-Signature": header})
+        assert response.status == status, await response.text()
+
+
+async def test_a_key_does_instead_of_a_signature(store: Store) -> None:
+    good, other = make_key(store, "failures:write").key, make_key(store, "read").key
+    limited = make_key(store, "failures:write", services=("shop",)).key
+    async with open_room(store, PAGERDUTY_WEBHOOK_SECRET=SECRET) as room:
+        for key, status in ((good, 202), (other, 403), (limited, 403), ("rf_" + "0" * 64, 401), ("", 401)):
+            response = await room.post(TRIGGERED, "/api/v2/webhook/", **{"DD-API-KEY": key})
+            assert response.status == status, (key, await response.text())
+        wrong = {"X-PagerDuty-Signature": "v1=" + "0" * 64}
+        assert (await room.post(TRIGGERED, **wrong, **{"DD-API-KEY": good})).status == 202, "either suffices"
+        right = {"X-PagerDuty-Signature": signature(TRIGGERED)}
+        assert (await room.post(TRIGGERED, **right, **{"DD-API-KEY": other})).status == 202
+        assert (await room.post(TRIGGERED, **{"X-PagerDuty-Signature": ""})).status == 401
+        kept = store.read(lambda reader: reader.fetch("due_deliveries", lambda *row: str(row[4]), now=2**62, n=10))
+        assert len(kept) == 3 and not any(word in told for told in kept for word in (good, "signature", "key"))
+
+
+async def test_it_is_on_by_a_secret_or_a_key(store: Store) -> None:
+    async with open_room(store, GITHUB_WEBHOOK_SECRET=SECRET) as room:
+        assert (await room.post(TRIGGERED)).status == 404
+        make_key(store, "deployments:write")
+        assert (await room.post(TRIGGERED)).status == 404
+        made = make_key(store, "failures:write")
+        refused = await room.post(TRIGGERED)
+        assert (refused.status, (await refused.json())["errors"][0]["title"]) == (401, "wrong_signature")
+        assert (await room.post(TRIGGERED, **{"DD-API-KEY": made.key})).status == 202
+        store.write(lambda writer: revoke_key(writer, made.id, now=NOW))
+        assert (await room.post(TRIGGERED, **{"DD-API-KEY": made.key})).status == 404
+
+
+@pytest.mark.parametrize("settings", [{"PAGERDUTY_WEBHOOK_SECRET": SECRET}, {"GITHUB_WEBHOOK_SECRET": SECRET}])
+@pytest.mark.parametrize("headers", [{"X-PagerDuty-Signature": signature(TRIGGERED)}, {"DD-API-KEY": "rf_" + "0" * 64}])
+async def test_while_the_store_is_down_it_is_told_to_come_again(settings: dict[str, str], headers: dict[str, str]) -> None:
+    """PagerDuty drops for good what is answered with 4xx, and after three of those all that follows for a day."""
+    async with open_door(DownStore(), **settings) as door:  # type: ignore[arg-type]  # as much of a store as is asked
+        response = await door.client.post("/webhooks/pagerduty", data=TRIGGERED, headers=headers | {"X-Webhook-Id": "1"})
+        assert (response.status, "Retry-After" in response.headers) == (503, True)
+
+
+@pytest.mark.parametrize("id", ["", "x" * 300, "two words"])
+async def test_without_an_id_the_body_is_known_again(store: Store, id: str) -> None:
+    async with open_room(store) as room:
+        headers = {"X-PagerDuty-Signature": signature(TRIGGERED)} | ({"X-Webhook-Id": id} if id else {})
+        statuses = [(await room.door.client.post("/webhooks/pagerduty", data=TRIGGERED, headers=headers)).status for _ in range(2)]
+        assert statuses == [202, 200]
+
+
+# What becomes of it -----------------------------------------------------------------------------------------------------
+
+
+async def test_every_documented_event_is_taken(store: Store) -> None:
+    async with open_room(store) as room:
+        await room.tell(*(event(type, minute) for minute, type in enumerate(DOCUMENTED)))
+        states = {type: (state, reason) for type, state, reason in await room.deliveries()}
+        assert states.keys() == DOCUMENTED.keys()
+        ignored = {type: reason for type, (state, reason) in states.items() if state == "ignored"}
+        assert ignored == {type: "about_a_service" for type in DOCUMENTED if type.startswith("service.")} | {"pagey.ping": "ping"}
+        assert {state for type, (state, _) in states.items() if type not in ignored} == {"done"}
+        assert len(await room.failures()) == 1
+
+
+async def test_what_is_not_known_is_answered_and_put_aside(store: Store) -> None:
+    lost = json.loads(event("incident.annotated", 9))
+    lost["event"]["data"]["incident"] = None
+    bodies: list[tuple[bytes, str, str]] = [
+        (event("incident.invented"), "ignored", "unknown_event"),
+        (event("workflow.invented"), "ignored", "unknown_event"),
+        (json.dumps(lost).encode(), "ignored", "no_incident"),
+        (event("incident.resolved", 9, id="x", title=["a", "list"]), "dead", "wrong_value"),
+        (b'{"messages": [{"event": "incident.trigger"}]}', "dead", "wrong_value"),
+        (b"\xff\x00", "dead", "not_utf8"),
+        (b"", "dead", "invalid_json"),
+    ]
+    async with open_room(store) as room:
+        for body, _, _ in bodies:
+            assert (await room.post(body)).status == 202
+        room.work()
+        found = [(state, reason.split(":")[0]) for _, state, reason in await room.deliveries()]
+        assert found == [(state, reason) for _, state, reason in bodies]
+
+
+async def test_an_incident_through_its_life(store: Store) -> None:
+    async with open_room(store) as room:
+        seen = []
+        for body in STORY[:-1]:
+            await room.tell(body, dd_env="prod")
+            one = await room.failure()
+            seen.append((one["state"], one["severity"], one["services"], one["time_to_restore"]))
+        basket, checkout = ["Basket API"], ["Checkout API"]
+        assert seen == [
+            ("active", "P2", checkout, None), ("active", "P2", checkout, None), ("active", "P2", checkout, None),
+            ("active", "P1", checkout, None), ("active", "P2", basket, None), ("resolved", "P1", basket, 600),
+            ("active", None, basket, None), ("resolved", None, basket, 1800), ("resolved", None, basket, 1800),
+        ]  # fmt: skip
+        one = await room.failure()
+        assert (one["id"], one["name"], one["source"], one["env"]) == ("Q0STORY1", "Checkout answers slowly", "pagerduty", "prod")
+        assert (one["started_at"], one["finished_at"]) == (f"{iso(0)[:19]}Z", f"{iso(30)[:19]}Z")
+
+
+@pytest.fixture(scope="module")
+def one_after_another(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the story makes when it is told as it happened, definitions first."""
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('told') / 'test.db'}")
+    store.migrate()
+
+    async def tell() -> list[str]:
+        async with open_room(store) as room:
+            room.define(*SHOP)
+            await room.tell(*STORY, dd_env="prod")
+            return room.fingerprint()
+
+    try:
+        return asyncio.run(tell())
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_order_and_any_repetition_gives_the_same(store: Store, one_after_another: list[str], seed: int) -> None:
+    """Each event by several subscriptions, one of them with an env; definitions come, go and change between them."""
+    order = random.Random(seed)
+    told: list[bytes | tuple[ServiceDefinition, ...]] = [*STORY, *order.sample(STORY, 4), (), SHOP[:1], (SHOP[0], OTHERS)]
+    order.shuffle(told)
+    async with open_room(store) as room:
+        for one in told:
+            if isinstance(one, tuple):
+                room.define(*one)
+            else:
+                await room.tell(one, **({"dd_env": "prod"} if order.random() < 0.5 else {}))
+        await room.tell(*STORY, dd_env="prod")
+        room.define(*SHOP)
+        assert room.fingerprint() == one_after_another
+        room.rebuild()
+        assert room.fingerprint() == one_after_another
