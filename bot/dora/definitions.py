@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.dora.rules import NO_RULES, ServiceRules
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepoLink:
@@ -33,6 +35,10 @@ class ServiceDefinition:
     source_patterns: tuple[str, ...] | None = None
     links: tuple[RepoLink, ...] = ()
     code_locations: tuple[CodeLocation, ...] = ()
+    rules: ServiceRules = NO_RULES
+    """What it says of the rules of rules.yaml."""
+    pagerduty: str = ""
+    """The page of its service in PagerDuty, without credentials."""
     repository: str = ""
     """The RepositoryId of the repository that holds the file; "" for the folder of definitions."""
     location: str = ""

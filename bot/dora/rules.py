@@ -1,30 +1,22 @@
 """Rules that recognise a remediation: linked ones point to what they mend, static ones blame the deployment just before.
 
-Rules of matching: RE2 search, not full match; every match in a text counts; a linked rule's variable becomes a group before the
-pattern is compiled.
+Rules of matching: RE2 search, not full match; every match in a text counts, within the bounds of `bot.dora.patterns`; a linked rule's
+variable becomes a group before the pattern is compiled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Literal, Protocol, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
 
-import re2
+from bot.dora.pattern_syntax import BadPatternError
+from bot.dora.patterns import Found, Pattern, compile_pattern, joined, looked_at
 
 Field = Literal["pr_title", "pr_body", "pr_branch", "pr_label", "commit_message", "version"]
 Variable = Literal["pr_title", "pr_number", "version", "commit_sha"]
 
-MAX_PATTERN = 1_000
-"""Characters."""
 MAX_SEEN = 300
 """Characters of evidence."""
-
-MAX_MATCHES = 1_000
-"""Per text: a hostile text of short matches would cost the square of its length."""
-
 _GROUPS: dict[str, str] = {"pr_title": ".+", "pr_number": "[0-9]+", "version": r"\S+", "commit_sha": "[0-9a-f]{7,64}"}
-_GROUP = "rollforward_variable"
-"""A name that no pattern uses by accident: RE2 keeps the first of two equal ones and says nothing."""
 _VARIABLES = ", ".join(f"${name}" for name in _GROUPS)
 
 
@@ -57,6 +49,76 @@ class RuleSet:
     options: Options = field(default_factory=Options)
 
 
+Section = Literal["linked", "static"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRule:
+    """What the definition of a service says of one rule; `None` stays as it is."""
+
+    id: str
+    field: Field | None = None
+    pattern: str | None = None
+    enabled: bool | None = None
+    blame: Literal["previous", "none"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRules:
+    """What the definition of a service says of the rules: entries with the id of a rule change that one, others are new."""
+
+    linked: tuple[OwnRule, ...] = ()
+    static: tuple[OwnRule, ...] = ()
+
+
+NO_RULES = ServiceRules()
+"""Nothing is said of the rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """An entry of a service's rules that is no rule beside those it refers to, and why."""
+
+    section: Section
+    id: str
+    reason: str
+
+
+def rules_of(rules: RuleSet, own: ServiceRules) -> RuleSet:
+    """The rules of a service: changed where they stand, new ones after them; what `left_out` names is not among them."""
+    linked, _ = _merged("linked", rules, own.linked)
+    static, _ = _merged("static", rules, own.static)
+    return replace(rules, linked=linked, static=static)
+
+
+def left_out(rules: RuleSet, own: ServiceRules) -> tuple[LeftOut, ...]:
+    """The entries that do not fit the rules they are beside, linked before static."""
+    return (*_merged("linked", rules, own.linked)[1], *_merged("static", rules, own.static)[1])
+
+
+def _merged(section: Section, rules: RuleSet, own: Iterable[OwnRule]) -> tuple[tuple[Rule, ...], list[LeftOut]]:
+    here, there = (rules.linked, rules.static) if section == "linked" else (rules.static, rules.linked)
+    found, elsewhere, left = {rule.id: rule for rule in here}, {rule.id for rule in there}, []
+    for one in own:
+        base = found.get(one.id)
+        if one.id in elsewhere:
+            other = "static" if section == "linked" else "linked"
+            left.append(LeftOut(section=section, id=one.id, reason=f"the rule {one.id} stands under {other} in rules.yaml"))
+        elif base is not None:
+            found[one.id] = replace(
+                base, field=one.field or base.field, pattern=one.pattern or base.pattern, blame=one.blame or base.blame,
+                enabled=base.enabled if one.enabled is None else one.enabled,
+            )  # fmt: skip
+        elif one.field is None or one.pattern is None:
+            why = f"rules.yaml has no rule {one.id} under {section}, and a new one needs field and pattern"
+            left.append(LeftOut(section=section, id=one.id, reason=why))
+        else:
+            found[one.id] = Rule(
+                id=one.id, field=one.field, pattern=one.pattern, enabled=one.enabled is not False, blame=one.blame or "previous"
+            )
+    return tuple(found.values()), left
+
+
 _HOTFIX = "(?i)(?:^|[^a-z])hot[-_ ]?fix(?:es|ed)?(?:$|[^a-z])"
 
 DEFAULT_RULES = RuleSet(
@@ -83,28 +145,18 @@ class BadRuleError(ValueError):
     slug = "bad_rule"
 
 
-class _Match(Protocol):
-    def group(self, group: int = 0, /) -> str | None: ...
-    def start(self, group: int = 0, /) -> int: ...
-    def end(self, group: int = 0, /) -> int: ...
-
-
-class _Pattern(Protocol):
-    @property
-    def groupindex(self) -> dict[str, int]: ...
-    def finditer(self, text: str, /) -> Iterator[_Match]: ...
-    def search(self, text: str, /) -> _Match | None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule that is on, its pattern compiled; `variable` is `None` for a static one, and `group` 0."""
+    """A rule that is on, its pattern compiled; `variable` is `None` for a static one."""
 
     rule: Rule
     variable: Variable | None
-    group: int
-    source: str
-    pattern: _Pattern
+    pattern: Pattern
+
+    @property
+    def source(self) -> str:
+        """The pattern without variables and groups."""
+        return self.pattern.source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +166,8 @@ class CompiledRules:
     linked: tuple[CompiledRule, ...]
     static: tuple[CompiledRule, ...]
     options: Options
-    any_of: Mapping[Field, "_Pattern | None"]
-    """Of each field that rules read: what matches wherever one of them does; `None` where they are too large for one pattern."""
+    any_of: Mapping[Field, tuple[Pattern, ...]]
+    """Of each field that rules read: few patterns, one of which matches wherever a rule does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,148 +197,70 @@ def compile_rules(rules: RuleSet) -> CompiledRules:
     """The enabled rules, ready to match; BadRuleError if one of them cannot be."""
     linked = tuple(_compile(rule, linked=True) for rule in rules.linked if rule.enabled)
     static = tuple(_compile(rule, linked=False) for rule in rules.static if rule.enabled)
-    sources: dict[Field, list[str]] = {}
+    by_field: dict[Field, list[Pattern]] = {}
     for compiled in (*linked, *static):
-        sources.setdefault(compiled.rule.field, []).append(compiled.source)
-    any_of = {name: _any_of(patterns) for name, patterns in sources.items()}
+        by_field.setdefault(compiled.rule.field, []).append(compiled.pattern)
+    any_of = {name: joined(patterns) for name, patterns in by_field.items()}
     return CompiledRules(linked=linked, static=static, options=rules.options, any_of=any_of)
 
 
 def speaks(rules: CompiledRules, texts: Mapping[Field, Iterable[str]]) -> bool:
-    """Whether any rule sees something: one search per text, because nearly all texts say nothing."""
-    for name, pattern in rules.any_of.items():
+    """Whether any rule sees something: few searches per text, because nearly all texts say nothing."""
+    for name, patterns in rules.any_of.items():
         for text in texts.get(name, ()):
-            if pattern is None or pattern.search(_readable(text)) is not None:
+            raw = looked_at(text)
+            if any(pattern.speaks(raw) for pattern in patterns):
                 return True
     return False
 
 
 def matches(compiled: CompiledRule, texts: Iterable[str]) -> list[Hit]:
     """Every match of a rule in these texts, in their order."""
-    hits = []
-    group = compiled.group
+    hits: list[Hit] = []
     for text in texts:
-        readable = _readable(text)
-        for match in islice(compiled.pattern.finditer(readable), MAX_MATCHES):
-            value = match.group(group)
-            if not value and compiled.variable:
-                continue
-            hits.append(
-                Hit(
-                    rule=compiled.rule,
-                    variable=compiled.variable,
-                    seen=_line(readable, match.start(), match.end()),
-                    value=value or "" if compiled.variable else "",
-                    before=readable[match.start() : match.start(group)],
-                )
-            )
+        raw = looked_at(text)
+        hits += (
+            _hit(compiled, raw, found)
+            for found in compiled.pattern.find(raw)
+            if compiled.variable is None or found.value_end > found.value_start
+        )
     return hits
 
 
-def _readable(text: str) -> str:
-    """Lone surrogates, which JSON can hold and UTF-8 cannot, become question marks."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def _hit(compiled: CompiledRule, raw: bytes, found: Found) -> Hit:
+    linked = compiled.variable is not None
+    return Hit(
+        rule=compiled.rule,
+        variable=compiled.variable,
+        seen=_line(raw, found.start, found.end),
+        value=raw[found.value_start : found.value_end].decode("utf-8", "replace") if linked else "",
+        before=raw[found.start : found.value_start].decode("utf-8", "replace") if linked else "",
+    )
 
 
-def _line(text: str, start: int, end: int) -> str:
+def _line(raw: bytes, start: int, end: int) -> str:
     """The whole line or lines that hold a match."""
-    while start < end and text[start] == "\n":
+    while start < end and raw[start] == 0x0A:
         start += 1
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end)
-    line = text[first : len(text) if last < 0 else last].strip()
-    return line if len(line) <= MAX_SEEN else text[start : start + MAX_SEEN].strip()
+    first = raw.rfind(b"\n", 0, start) + 1
+    last = raw.find(b"\n", end)
+    last = len(raw) if last < 0 else last
+    if last - first <= MAX_SEEN * 4:
+        line = raw[first:last].decode("utf-8", "replace").strip()
+        if len(line) <= MAX_SEEN:
+            return line
+    return raw[start : start + MAX_SEEN * 4].decode("utf-8", "ignore")[:MAX_SEEN].strip()
 
 
 def _compile(rule: Rule, *, linked: bool) -> CompiledRule:
-    if len(rule.pattern) > MAX_PATTERN:
-        raise BadRuleError(f"the pattern has {len(rule.pattern)} characters, at most {MAX_PATTERN} are allowed")
-    if not rule.pattern:
-        raise BadRuleError("the pattern is empty and would match everything")
-    source, variables = _with_groups(rule.pattern)
+    try:
+        pattern = compile_pattern(rule.pattern, _GROUPS)
+    except BadPatternError as error:
+        raise BadRuleError(str(error)) from error
+    variables = pattern.variables
     if linked and len(variables) != 1:
         found = " and ".join(f"${name}" for name in variables) or "none"
         raise BadRuleError(f"a linked rule holds exactly one variable of {_VARIABLES}; this one holds {found}")
     if not linked and variables:
         raise BadRuleError(f"a static rule holds no variable; move the rule to `linked` to use ${variables[0]}")
-    try:
-        pattern = _compiled(source)
-    except (re2.error, UnicodeEncodeError) as error:
-        raise BadRuleError(_explained(rule.pattern, error)) from error
-    return CompiledRule(
-        rule=rule,
-        variable=cast(Variable, variables[0]) if variables else None,
-        group=pattern.groupindex[_GROUP] if variables else 0,
-        source=source,
-        pattern=pattern,
-    )
-
-
-def _compiled(source: str) -> _Pattern:
-    options = re2.Options()
-    options.max_mem = 1 << 20
-    options.log_errors = False
-    return cast(_Pattern, re2.compile(source, options))
-
-
-def _any_of(sources: Sequence[str]) -> _Pattern | None:
-    """What matches wherever one of these patterns does."""
-    if any(r"\Q" in source for source in sources):
-        return None  # A quote that is not closed would swallow the next pattern.
-    try:
-        return _compiled("|".join(f"(?:{source})" for source in sources))
-    except re2.error:
-        return None
-
-
-_TOKENS = re2.compile(r"\\Q(?s:.*?)(?:\\E|\z)|\\(?s:.)|\[\^?\]?(?:\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\])*\]|\$([A-Za-z_]+)")
-"""What can hold a `$` that is no variable (quotes, escapes, classes), or a variable."""
-
-
-def _with_groups(pattern: str) -> tuple[str, list[str]]:
-    """The pattern with a group for each variable, and the variables."""
-    parts, variables, done = [], [], 0
-    readable = _readable(pattern)
-    for match in _TOKENS.finditer(readable):
-        name = match.group(1)
-        if name is None:
-            continue
-        known = name if name in _GROUPS else next((each for each in _GROUPS if name == f"{each}_"), None)
-        if known is None:
-            at = match.start() + 1
-            raise BadRuleError(
-                f"position {at}: ${name} is no variable, there are {_VARIABLES}; "
-                r"a dollar sign is \$, an end of text is (?:$)"
-            )
-        parts += [readable[done : match.start()], f"(?P<{_GROUP}>{_GROUPS[known]})"]
-        variables.append(known)
-        done = match.start() + 1 + len(known)
-    parts.append(readable[done:])
-    return "".join(parts), variables
-
-
-_UNSUPPORTED = (
-    ("(?=", "lookahead is not supported; match the text that follows as part of the pattern"),
-    ("(?!", "lookahead is not supported; list what may follow, as in (?:$|[^a-z])"),
-    ("(?<=", "lookbehind is not supported; match the text before as part of the pattern, as in (?:^|[^a-z])"),
-    ("(?<!", "lookbehind is not supported; list what may stand before, as in (?:^|[^a-z])"),
-    ("(?>", "atomic groups are not supported nor needed: matching takes linear time; write (?:"),
-    ("(?#", "comments are not supported; leave it out"),
-)
-
-
-def _explained(pattern: str, error: Exception) -> str:
-    """RE2's complaint with its place in the pattern and, for what other engines know, what to write instead."""
-    said = error.args[0] if error.args else ""
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    kind, _, piece = text.partition(": ")
-    for token, advice in _UNSUPPORTED:
-        if token in piece or (token in pattern and kind == "invalid perl operator"):
-            return f"position {pattern.find(token) + 1}: {advice}"
-    if kind == "invalid escape sequence" and piece[1:2].isdigit():
-        return f"position {pattern.find(piece) + 1}: backreferences such as {piece} are not supported; write the text again"
-    if kind == "pattern too large - compile failed" or "too large" in kind:
-        return "the pattern is too large once its repetitions are written out; use smaller counts"
-    at = pattern.find(piece) if piece else -1
-    where = f"position {at + 1}: " if at >= 0 else ""
-    return f"{where}{kind}{f' in {piece}' if at >= 0 else ''}"
+    return CompiledRule(rule=rule, variable=cast(Variable, variables[0]) if variables else None, pattern=pattern)

@@ -6,17 +6,19 @@ by the file's path. So it does not matter in which order they came.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bot.dora.commits import Sha
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.instants import Instant
+from bot.dora.pagerduty import Owner
 from bot.dora.paths import linked_repositories
-from bot.dora.rules import DEFAULT_RULES, RuleSet
+from bot.dora.rules import DEFAULT_RULES, NO_RULES, RuleSet, ServiceRules
 from bot.facts.inferences import Inference, inferences_of, mark_inferences
-from bot.facts.marks import mark_inference, mark_series
+from bot.facts.marks import CLASSIFICATION, mark_inference, mark_series
 from bot.facts.names import load_web_roots
+from bot.facts.pagerduty import incidents_concerned, mark_incidents
 from bot.facts.registry import named_repositories
 from bot.facts.telemetry import TELEMETRY, telemetry_services
 from bot.guard import decode_json_as
@@ -106,6 +108,11 @@ def load_rules(reader: Reader) -> RuleSet:
     return decode_json_as(RuleSet, state.body.encode()) if state else DEFAULT_RULES
 
 
+def load_service_rules(reader: Reader, service: str) -> ServiceRules:
+    """What the definition in force of a service (its name in lower case) says of the rules."""
+    return next(iter(reader.fetch("rules_of_service", _rules, service=service)), NO_RULES)
+
+
 def load_catalog_states(reader: Reader) -> tuple[CatalogState, ...]:
     """What is in force, and what is wrong with the newest files."""
     return tuple(reader.fetch("catalog_state", _state))
@@ -121,8 +128,12 @@ class ClaimsChange:
     shown: tuple[str, ...]
     """Services that telemetry showed, and which have a definition only now, or no more."""
     series: tuple[Series, ...]
+    classified: tuple[Series, ...]
+    """Series whose rules alone differ."""
     inferences: tuple[Inference, ...]
     """From the repositories that a definition which differs names or named: what follows may belong to other services."""
+    incidents: tuple[str, ...]
+    """Of PagerDuty: a definition that differs may say whose they are."""
 
 
 def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]]) -> ClaimsChange:
@@ -137,19 +148,23 @@ def plan_claims(reader: Reader, new: Mapping[Origin, Sequence[ServiceDefinition]
     after = {service: claim.definition for service, claim in winners.items()}
     old, now = _paths_by_service(before.values()), _paths_by_service(after.values())
     changed = {service for service in old.keys() | now.keys() if old.get(service) != now.get(service)}
-    series = reader.fetch("all_series", _series) if changed else []
+    ruled = _rules_by_service(before.values()) ^ _rules_by_service(after.values())
+    differ = {service for service, _ in ruled} - changed
+    series = reader.fetch("all_series", _series) if changed or differ else []
     return ClaimsChange(
         claims={origin: tuple(said) for origin, said in new.items()},
         in_force=tuple(claim for service, claim in winners.items() if before.get(service) != claim.definition),
         gone=tuple(sorted(before.keys() - after.keys())),
         shown=_shown(reader, before.keys() ^ after.keys()),
         series=tuple(one for one in series if one.service in changed),
+        classified=tuple(one for one in series if one.service in differ),
         inferences=_inferences(reader, [
             definition
             for service in before.keys() | after.keys()
             if before.get(service) != after.get(service)
             for definition in (before.get(service), after.get(service))
         ]),
+        incidents=tuple(incidents_concerned(reader, _owners(before.values()) ^ _owners(after.values()))),
     )  # fmt: skip
 
 
@@ -180,7 +195,10 @@ def write_claims(writer: Writer, change: ClaimsChange) -> None:
         writer.write_many("definition", rows, on_conflict="replace")
     for series in change.series:
         mark_series(writer, series, from_at=0)
+    for series in change.classified:
+        mark_series(writer, series, from_at=0, stage=CLASSIFICATION)
     mark_inferences(writer, change.inferences)
+    mark_incidents(writer, change.incidents)
     for service in change.shown:
         mark_inference(writer, TELEMETRY, service)
 
@@ -203,9 +221,17 @@ def _paths_by_service(definitions: Iterable[ServiceDefinition]) -> dict[str, tup
     return said
 
 
+def _rules_by_service(definitions: Iterable[ServiceDefinition]) -> set[tuple[str, ServiceRules]]:
+    return {(one.service, one.rules) for one in definitions if one.rules != NO_RULES}
+
+
+def _owners(definitions: Iterable[ServiceDefinition]) -> set[Owner]:
+    return {Owner(service=one.service, shown=one.shown, team=one.team, pagerduty=one.pagerduty) for one in definitions}
+
+
 def _claim_row(origin: Origin, definition: ServiceDefinition) -> Row:
-    service, *said, location, code_locations, _ = _definition_row(origin, definition)
-    return (service, origin.rank, origin.repository_id, origin.path, *said, code_locations, location)
+    service, *said, location, code_locations, _, rules, pagerduty = _definition_row(origin, definition)
+    return (service, origin.rank, origin.repository_id, origin.path, *said, code_locations, location, rules, pagerduty)
 
 
 def _definition_row(origin: Origin, definition: ServiceDefinition) -> Row:
@@ -222,7 +248,13 @@ def _definition_row(origin: Origin, definition: ServiceDefinition) -> Row:
         definition.location,
         _json([[one.url, one.paths] for one in definition.code_locations]),
         origin.repository_id,
+        "" if definition.rules == NO_RULES else json.dumps(asdict(definition.rules), ensure_ascii=False),
+        definition.pagerduty,
     )
+
+
+def _rules(stored: str) -> ServiceRules:
+    return decode_json_as(ServiceRules, stored.encode()) if stored else NO_RULES
 
 
 def _json(value: Sequence[object]) -> str:
@@ -240,6 +272,8 @@ def _definition(
     links: str,
     code_locations: str,
     location: str,
+    rules: str,
+    pagerduty: str,
     repository: str,
 ) -> ServiceDefinition:
     located = decode_json_as(list[tuple[str, tuple[str, ...]]], code_locations.encode())
@@ -253,6 +287,8 @@ def _definition(
         source_patterns=None if source_patterns is None else decode_json_as(tuple[str, ...], source_patterns.encode()),
         links=tuple(RepoLink(name=name, url=url) for name, url in decode_json_as(list[tuple[str, str]], links.encode())),
         code_locations=tuple(CodeLocation(url=url, paths=paths) for url, paths in located),
+        rules=_rules(rules),
+        pagerduty=pagerduty,
         repository=repository,
         location=location,
     )

@@ -5,12 +5,13 @@ What a version has no key for is left out. A document that would be none by the 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import msgspec
 from msgspec import Struct
 
 from bot.dora.definitions import ServiceDefinition
+from bot.dora.rules import ServiceRules
 from bot.guard import GuardError, decode_json, decode_json_as
 from bot.sources.catalog_api import RefusedError, as_node, text_values
 from bot.sources.definitions import EXTENSION, check_entity
@@ -199,9 +200,23 @@ def document_of(definition: ServiceDefinition, wanted: str) -> Document | None:
         links=[_Link(name=link.name, type="repo", url=link.url) for link in definition.links],
         locations=[_Location(url=one.url, paths=list(one.paths)) for one in definition.code_locations],
     )
+    extension: dict[str, object] = {}
     if definition.source_patterns is not None:
-        said.extensions = {EXTENSION: {"source_patterns": list(definition.source_patterns)}}
+        extension["source_patterns"] = list(definition.source_patterns)
+    if rules := _rules(definition.rules):
+        extension["rollforward_rules"] = rules
+    if extension:
+        said.extensions = {EXTENSION: extension}
     return _written(said, wanted)
+
+
+def _rules(own: ServiceRules) -> dict[str, list[dict[str, object]]]:
+    sections = {"linked": own.linked, "static": own.static}
+    return {
+        name: [{key: value for key, value in asdict(one).items() if value is not None} for one in entries]
+        for name, entries in sections.items()
+        if entries
+    }
 
 
 def _read(document: bytes, version: str) -> _Said:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.entities import DEFAULT
 from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
-from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id
+from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id, without_credentials
+from bot.dora.rules import RuleSet, ServiceRules
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
 from bot.sources.quoting import Quoted, quote_patterns
+from bot.sources.rules import read_service_rules
 from bot.sources.schema_check import check_schema, error_at, notice_at, shown, warning_at
 
 EXTENSION = "datadoghq.com/dora-metrics"
@@ -33,12 +35,15 @@ class DefinitionsRead:
         return all(problem.severity != "error" for problem in self.problems)
 
 
-def read_definitions(files: Mapping[str, bytes]) -> DefinitionsRead:
-    """Read the definitions in `files` (name → text); nothing is raised, every mistake is a problem."""
+def read_definitions(files: Mapping[str, bytes], rules: RuleSet | None = None) -> DefinitionsRead:
+    """Read the definitions in `files` (name → text); nothing is raised, every mistake is a problem.
+
+    Beside `rules` it is a warning when what a service says of them does not fit.
+    """
     found: list[ServiceDefinition] = []
     problems: list[Problem] = []
     for file in sorted(files):
-        read, wrong = _read_file(file, files[file])
+        read, wrong = _read_file(file, files[file], rules)
         found += read
         problems += wrong
     problems += _doubled(found)
@@ -47,12 +52,12 @@ def read_definitions(files: Mapping[str, bytes]) -> DefinitionsRead:
     return DefinitionsRead(definitions=tuple(found), problems=tuple(problems))
 
 
-def _read_file(file: str, text: bytes) -> tuple[list[ServiceDefinition], list[Problem]]:
+def _read_file(file: str, text: bytes, rules: RuleSet | None) -> tuple[list[ServiceDefinition], list[Problem]]:
     documents, problems = read_documents(file, text)
     found: list[ServiceDefinition] = []
     wrong: list[Problem] = []
     for document in documents:
-        definition, told = read_document(file, document)
+        definition, told = read_document(file, document, rules)
         wrong += told
         if definition is not None:
             found.append(definition)
@@ -95,6 +100,8 @@ class _Shape:
     links: tuple[str, ...] = ("links",)
 
 
+_PAGERDUTY = ("integrations.pagerduty", "integrations.pagerduty.service-url", "integrations.pagerduty.serviceURL")
+"""Where v1 and v2, v2.1 and v2.2, and v3 have the page of a service in PagerDuty."""
 _SHAPES: Mapping[str, _Shape] = {
     "v1": _Shape(schema="datadog/v1", name="info.dd-service", teams=("org.team",), links=("external-resources",)),
     "v2": _Shape(schema="datadog/v2", name="dd-service", teams=("team", "dd-team"), links=("links", REPOS)),
@@ -107,7 +114,9 @@ _SHAPES: Mapping[str, _Shape] = {
 }  # fmt: skip
 
 
-def read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | None, list[Problem]]:
+def read_document(
+    file: str, document: YamlNode, rules: RuleSet | None = None
+) -> tuple[ServiceDefinition | None, list[Problem]]:
     """One document and its mistakes; of a definition without errors what it says."""
     if not isinstance(document, YamlMap):
         return None, [error_at(file, document, "a service definition is a mapping, with the keys schema-version and dd-service")]
@@ -123,13 +132,15 @@ def read_document(file: str, document: YamlNode) -> tuple[ServiceDefinition | No
     kind = document.get("kind")
     if version == "v3" and isinstance(kind, YamlText) and kind.text != "service":
         return None, [notice_at(file, kind, f"an entity of kind {shown(kind.text)} is no service; it is left out")]
-    return _read_service(file, document, version)
+    return _read_service(file, document, version, rules)
 
 
-def _read_service(file: str, document: YamlMap, version: str) -> tuple[ServiceDefinition | None, list[Problem]]:
+def _read_service(
+    file: str, document: YamlMap, version: str, rules: RuleSet | None
+) -> tuple[ServiceDefinition | None, list[Problem]]:
     shape = _SHAPES[version]
     problems = check_entity(file, document, shape.schema) if version == "v3" else check_schema(file, document, shape.schema)
-    patterns, wrong = _source_patterns(file, document)
+    patterns, own_rules, wrong = _read_extension(file, document, rules)
     problems += wrong
     located, wrong = read_code_locations(file, document) if version == "v3" else ((), [])
     problems += wrong
@@ -155,25 +166,30 @@ def _read_service(file: str, document: YamlMap, version: str) -> tuple[ServiceDe
         source_patterns=patterns,
         links=tuple(link for link, _ in links),
         code_locations=located,
+        rules=own_rules,
+        pagerduty=without_credentials(next(filter(None, (_text(document, key) for key in _PAGERDUTY)), "")),
         location=f"{file}:{name.line}",
     )
     return definition, problems
 
 
-def _source_patterns(file: str, document: YamlMap) -> tuple[tuple[str, ...] | None, list[Problem]]:
+def _read_extension(
+    file: str, document: YamlMap, rules: RuleSet | None
+) -> tuple[tuple[str, ...] | None, ServiceRules, list[Problem]]:
     extensions = document.get("extensions")
     extension = extensions.get(EXTENSION) if isinstance(extensions, YamlMap) else None
     if extension is None:
-        return None, []
+        return None, ServiceRules(), []
     problems = _check_extension(file, extension)
-    if isinstance(extension, YamlMap):
-        later = extension.get("rollforward_rules")
-        if later is not None:
-            problems.append(warning_at(file, later, "rollforward_rules is not read yet; the rules of rules.yaml apply"))
-    listed = extension.get("source_patterns") if isinstance(extension, YamlMap) else None
-    if not isinstance(listed, YamlList) or any(problem.severity == "error" for problem in problems):
-        return None, problems
-    return _texts(listed), [*problems, *_check_patterns(file, listed, _text_items(listed))]
+    if problems or not isinstance(extension, YamlMap):
+        return None, ServiceRules(), problems
+    patterns, own = None, ServiceRules()
+    if isinstance(listed := extension.get("source_patterns"), YamlList):
+        patterns, problems = _texts(listed), _check_patterns(file, listed, _text_items(listed))
+    if (said := extension.get("rollforward_rules")) is not None:
+        own, wrong = read_service_rules(file, said, rules)
+        problems += wrong
+    return patterns, own, problems
 
 
 def check_entity(file: str, document: YamlMap, schema: str) -> list[Problem]:

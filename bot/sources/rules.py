@@ -1,14 +1,26 @@
-"""`rules.yaml`: the rules that recognise remediations, read and checked; what it leaves out stays as shipped."""
+"""Rules that recognise remediations, read and checked: `rules.yaml`, and what the definition of a service says of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from bot.dora.definitions import Problem
-from bot.dora.rules import DEFAULT_RULES, Field, Options, Rule, RuleSet, check_rule
+from bot.dora.rules import (
+    DEFAULT_RULES,
+    Field,
+    Options,
+    OwnRule,
+    Rule,
+    RuleSet,
+    Section,
+    ServiceRules,
+    check_rule,
+    left_out,
+)
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
-from bot.sources.schema_check import check_schema, error_at, shown
+from bot.sources.schema_check import check_schema, error_at, shown, warning_at
 
 RULES_FILE = "rules.yaml"
+_SECTIONS: tuple[Section, ...] = ("linked", "static")
 
 
 def read_rules(file: str, text: bytes | None) -> tuple[RuleSet, tuple[Problem, ...]]:
@@ -26,13 +38,44 @@ def read_rules(file: str, text: bytes | None) -> tuple[RuleSet, tuple[Problem, .
     if len(documents) != 1 or not isinstance(documents[0], YamlMap):
         place = documents[-1] if documents else YamlText(1, 1, "", True)
         return DEFAULT_RULES, (error_at(file, place, "the rules are one document, a mapping that begins with version: 1"),)
-    document = documents[0]
-    problems = check_schema(file, document, "rules")
-    if not problems:
-        problems = [*_doubled(file, document), *_checked(file, document)]
+    return read_rules_document(file, documents[0])
+
+
+def read_rules_document(file: str, document: YamlMap) -> tuple[RuleSet, tuple[Problem, ...]]:
+    """The rules in a document, and its mistakes (then the rules are the shipped ones)."""
+    problems = check_schema(file, document, "rules") or [*_doubled(file, document), *_checked(file, document)]
+    return (DEFAULT_RULES, tuple(problems)) if problems else (_rule_set(document), ())
+
+
+def read_service_rules(file: str, node: YamlNode, rules: RuleSet | None = None) -> tuple[ServiceRules, list[Problem]]:
+    """What a definition says of the rules (its schema is checked already), and its mistakes.
+
+    Beside `rules`, where they are known, entries that do not fit are warnings: whoever edits rules.yaml takes no definition out of force.
+    """
+    if not isinstance(node, YamlMap):
+        return ServiceRules(), []
+    problems = [*_doubled(file, node), *_checked(file, node)]
     if problems:
-        return DEFAULT_RULES, tuple(problems)
-    return _rule_set(document), ()
+        return ServiceRules(), problems
+    linked, static = (tuple(own for _, own in _own_rules(node, section)) for section in _SECTIONS)
+    own = ServiceRules(linked=linked, static=static)
+    if rules is not None:
+        places = {(section, one.id): place for section in _SECTIONS for place, one in _own_rules(node, section)}
+        problems = [warning_at(file, places[one.section, one.id], one.reason) for one in left_out(rules, own)]
+    return own, problems
+
+
+def _own_rules(node: YamlMap, section: Section) -> Iterator[tuple[YamlNode, OwnRule]]:
+    """What stands in a section of a definition, each with the node of its id."""
+    for one in _maps(node.get(section)):
+        rule, enabled = _rule(one), _text(one, "enabled")
+        yield one.get("id") or one, OwnRule(
+            id=rule.id,
+            field=rule.field or None,
+            pattern=rule.pattern or None,
+            enabled=rule.enabled if enabled else None,
+            blame=rule.blame if _text(one, "blame") else None,
+        )
 
 
 def _rule_set(document: YamlMap) -> RuleSet:
@@ -66,21 +109,22 @@ def _options(node: YamlMap) -> Options:
 
 def _checked(file: str, document: YamlMap) -> Iterable[Problem]:
     """What only the rules themselves know: variables, and what RE2 takes."""
-    for section in ("linked", "static"):
+    for section in _SECTIONS:
         for node in _maps(document.get(section)):
-            told = check_rule(_rule(node), linked=section == "linked")
-            if told:
-                yield error_at(file, node.get("pattern") or node, told)
+            pattern = node.get("pattern")
+            if pattern is not None and (told := check_rule(_rule(node), linked=section == "linked")):
+                yield error_at(file, pattern, told)
 
 
 def _doubled(file: str, document: YamlMap) -> Iterable[Problem]:
     first: dict[str, YamlNode] = {}
-    for section in ("linked", "static"):
+    for section in _SECTIONS:
         for node in _maps(document.get(section)):
             name = node.get("id") or node
             other = first.setdefault(_text(node, "id"), name)
             if other is not name:
-                yield error_at(file, name, f"the rule {shown(_text(node, 'id'))} stands here twice (first in line {other.line})")
+                first_in = f" (first in line {other.line})" if file else ""  # an object that was sent has no lines
+                yield error_at(file, name, f"the rule {shown(_text(node, 'id'))} stands here twice{first_in}")
 
 
 def _maps(node: YamlNode | None) -> tuple[YamlMap, ...]:

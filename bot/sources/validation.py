@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from bot.dora.definitions import Problem
+from bot.dora.rules import DEFAULT_RULES, RuleSet
 from bot.sources.definitions import read_definitions
 from bot.sources.folder import REPOSITORY_FILES, definition_files, file_name, read_files, unreadable
 from bot.sources.rules import RULES_FILE, read_rules
@@ -26,22 +27,28 @@ def validate(paths: Sequence[Path]) -> list[Problem]:
             problems.append(unreadable(path, error.strerror or "not readable"))
     texts, unread = read_files(files)
     alone = {file_name(path) for path in paths if path.name in REPOSITORY_FILES}
-    problems += validate_files({file_name(path): text for path, text in texts.items()}, alone=alone)
+    rules = DEFAULT_RULES if any(path.is_dir() for path in paths) else None
+    problems += validate_files({file_name(path): text for path, text in texts.items()}, alone=alone, rules=rules)
     return _sorted([*problems, *unread])
 
 
-def validate_files(files: Mapping[str, bytes], *, alone: Collection[str]) -> list[Problem]:
-    """All problems of files by name: `rules.yaml` is read as rules, those `alone` by themselves, the rest as one snapshot."""
+def validate_files(files: Mapping[str, bytes], *, alone: Collection[str], rules: RuleSet | None = None) -> list[Problem]:
+    """All problems of files by name: `rules.yaml` is read as rules, those `alone` by themselves, the rest as one snapshot.
+
+    What the snapshot says of rules is held against those of `rules.yaml`, without such a file against `rules`, if they are known.
+    """
     problems: list[Problem] = []
     folder: dict[str, bytes] = {}
     for file, text in files.items():
         if PurePath(file).name == RULES_FILE:
-            problems += read_rules(file, text)[1]
+            read, wrong = read_rules(file, text)
+            rules = None if wrong else read
+            problems += wrong
         elif file in alone:
             problems += read_definitions({file: text}).problems
         else:
             folder[file] = text
-    return _sorted([*problems, *read_definitions(folder).problems])
+    return _sorted([*problems, *read_definitions(folder, rules).problems])
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:

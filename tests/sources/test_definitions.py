@@ -217,13 +217,6 @@ def test_mistakes_in_the_extension(block: str, place: tuple[int, int], said: str
     assert said in problem.message
 
 
-def test_what_is_not_read_yet_is_told() -> None:
-    text = "schema-version: v2.2\ndd-service: x\nextensions:\n  datadoghq.com/dora-metrics:\n    rollforward_rules: {}\n"
-    found = read(text)
-    assert found.valid
-    assert told(found) == [(5, 24, "warning")]
-
-
 def test_odd_patterns_and_links_are_warnings() -> None:
     found = read(SEED.replace("- **\n", "- '{a,b}/**'\n"))
     assert [(problem.line, problem.severity) for problem in found.problems] == [(7, "warning")]

@@ -51,7 +51,7 @@ def derive_series_classification(
     facts = load_series(reader, sources, series)
     from_at = facts.releases.reach(from_at)
     own, naming = load_corrections(reader, facts)
-    rules = sources.rules(reader)
+    rules = sources.rules(reader, series.service)
     where = {"service": series.service, "env": series.env}
     known = reader.fetch("series_classifications", _row, **where)
     silent = {str(row[0]) for row in known if row[1] != "rollforward" and row[3] == "[]"}

@@ -8,8 +8,8 @@ from bot.dora.deployments import RepositoryView
 from bot.dora.history import History
 from bot.dora.introductions import IntroducedRow, Introductions, Role
 from bot.dora.paths import PathMatcher, Patterns, patterns_of
-from bot.dora.rules import CompiledRules, RuleSet, compile_rules
-from bot.facts.catalog import load_definition, load_rules
+from bot.dora.rules import CompiledRules, RuleSet, compile_rules, rules_of
+from bot.facts.catalog import load_definition, load_rules, load_service_rules
 from bot.facts.names import load_naming, load_web_roots
 from bot.facts.repositories import RepositoryRow
 from bot.pipeline.history import HistoryCache
@@ -18,7 +18,8 @@ from bot.store import Reader
 K = TypeVar("K")
 V = TypeVar("V")
 
-MOST_SILENT = 200_000
+MOST_SILENT, SILENT_KINDS = 200_000, 4
+"""Commits that are remembered as silent to the same patterns for messages, and how many such patterns are."""
 REMEMBERED = 64
 """Repositories whose introductions are kept; compiled patterns, eight times as many."""
 
@@ -29,27 +30,31 @@ class Sources:
     def __init__(self, histories: HistoryCache) -> None:
         self.histories = histories
         self._introductions: OrderedDict[int, tuple[int, Introductions]] = OrderedDict()
-        self._rules: tuple[RuleSet, CompiledRules] | None = None
-        self._silent: set[Sha] = set()
+        self._rules: OrderedDict[RuleSet, CompiledRules] = OrderedDict()
+        self._silent: OrderedDict[tuple[str, ...], set[Sha]] = OrderedDict()
         self._matchers: OrderedDict[tuple[str, ...], PathMatcher] = OrderedDict()
 
     def history(self, reader: Reader, repository_id: int) -> History:
         """The repository's history as this snapshot has it."""
         return self.histories.get(reader, repository_id)
 
-    def rules(self, reader: Reader) -> CompiledRules:
-        """The rules in force, compiled."""
+    def rules(self, reader: Reader, service: str | None = None) -> CompiledRules:
+        """The rules in force, compiled: those of a service, or those that hold where nothing is said of it."""
         rules = load_rules(reader)
-        if self._rules is None or self._rules[0] != rules:
-            self._rules = (rules, compile_rules(rules))
-            self._silent = set()
-        return self._rules[1]
+        if service is not None:
+            rules = rules_of(rules, load_service_rules(reader, service))
+        compiled = self._rules.get(rules) or compile_rules(rules)
+        _remember(self._rules, rules, compiled, REMEMBERED)
+        return compiled
 
     def silent(self, rules: CompiledRules) -> set[Sha]:
-        """Commits in whose messages these rules see nothing, to be added to; empty for rules that are not in force."""
-        if self._rules is None or self._rules[1] is not rules or len(self._silent) > MOST_SILENT:
-            self._silent = set()
-        return self._silent
+        """Commits in whose messages these rules see nothing, to be added to: their patterns for messages alone decide."""
+        about = tuple(one.rule.pattern for one in (*rules.linked, *rules.static) if one.rule.field == "commit_message")
+        known = self._silent.get(about, set())
+        if len(known) > MOST_SILENT:
+            known = set()
+        _remember(self._silent, about, known, SILENT_KINDS)
+        return known
 
     def introductions(self, reader: Reader, repository_id: int) -> Introductions:
         """Which pull requests introduced which commits."""

@@ -1,28 +1,32 @@
 -- name: definitions_in_force
 -- The definitions in force, by service.
 SELECT d.service, d.shown, d.schema_version, d.team, d.tags, d.languages, d.source_patterns, d.links, d.code_locations,
-    d.location, coalesce(r.name, '')
+    d.location, d.rules, d.pagerduty, coalesce(r.name, '')
 FROM definition d LEFT JOIN repository r ON r.id = d.repository_id ORDER BY d.service
 
 -- name: definition_in_force
 -- The definition of one service.
 SELECT d.service, d.shown, d.schema_version, d.team, d.tags, d.languages, d.source_patterns, d.links, d.code_locations,
-    d.location, coalesce(r.name, '')
+    d.location, d.rules, d.pagerduty, coalesce(r.name, '')
 FROM definition d LEFT JOIN repository r ON r.id = d.repository_id WHERE d.service = :service
 
 -- name: definition_claims
 -- What every origin says of its services; of a service the first is in force.
 SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
-    c.links, c.code_locations, c.location, coalesce(r.name, '')
+    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, '')
 FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
 ORDER BY c.service, c.rank, coalesce(r.name, ''), c.path
 
 -- name: claims_of_service
 -- What every origin says of one service; the first is in force.
 SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
-    c.links, c.code_locations, c.location, coalesce(r.name, '')
+    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, '')
 FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
 WHERE c.service = :service ORDER BY c.rank, coalesce(r.name, ''), c.path
+
+-- name: rules_of_service
+-- What the definition of one service says of the rules.
+SELECT rules FROM definition WHERE service = :service AND rules <> ''
 
 -- name: delete_definition
 -- Nobody defines this service any more.
