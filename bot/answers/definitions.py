@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from bot.dora.definitions import Problem, ServiceDefinition
-from bot.dora.rules import Rule
+from bot.dora.rules import Rule, RuleSet, left_out
 from bot.facts.catalog import (
     API,
     FOLDER,
@@ -58,14 +58,16 @@ def show_definitions(reader: Reader) -> DefinitionsShown:
     for claim in load_claims(reader):
         claims.setdefault(claim.definition.service, []).append(claim.definition)
     states, files = load_catalog_states(reader), load_definition_files(reader)
+    definitions, rules = load_definitions(reader), load_rules(reader)
     return DefinitionsShown(
         definitions=tuple(
-            Defined(one=one, overruled=tuple(claims.get(one.service, ())[1:])) for one in load_definitions(reader)
+            Defined(one=one, overruled=tuple(claims.get(one.service, ())[1:])) for one in definitions
         ),
         problems=tuple(
             [_folder_problems(state) for state in states if state.problems]
             + [_sent_problems(entity) for entity in load_entities(reader) if entity.notices]
             + [_file_problems(state) for state in files if state.problems]
+            + [part for one in definitions if (part := _rule_problems(one, rules)).problems]
         ),
         folder=next((state for state in states if state.kind == "definitions"), None),
         files=sum(state.blob is not None or bool(state.problems) for state in files),
@@ -103,6 +105,17 @@ def _file_problems(state: FileState) -> ProblemsShown:
         good = state.good_commit
         kept = "nothing of it is in force" if good is None else f"what stood there at {good.hex()[:12]} stays in force"
     return ProblemsShown(place=f"{state.repository}@{state.path}", kept=kept, problems=state.problems)
+
+
+def _rule_problems(one: ServiceDefinition, rules: RuleSet) -> ProblemsShown:
+    """What a definition says of rules that are not there (any more)."""
+    file, _, line = one.location.rpartition(":")
+    place = (file, int(line)) if line.isdigit() else (one.location, 1)
+    told = tuple(
+        Problem(file=place[0], line=place[1], column=1, severity="warning", message=left.reason)
+        for left in left_out(rules, one.rules)
+    )
+    return ProblemsShown(place=one.place, kept="", problems=told)
 
 
 def _broken(problems: tuple[Problem, ...]) -> bool:

@@ -1,0 +1,158 @@
+"""Rules of one service: its definition extends those of rules.yaml or switches them off, in any order, on both engines."""
+
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from bot.answers.definitions import show_definitions
+from bot.dora.deployments import Series
+from bot.facts.catalog import load_definition, load_service_rules
+from bot.facts.catalog_entities import record_entities
+from bot.facts.marks import CHANGES, CLASSIFICATION, parse_series_key
+from bot.pipeline.catalog import read_catalog, record_catalog
+from bot.sources.catalog_api import read_sent_definitions
+from bot.store import Store
+from tests.pipeline.counting_room import Room, at, deployed
+
+RULES = "version: 1\nstatic:\n  - {id: late, field: version, pattern: late$, enabled: false}\n  - {id: hot, field: version, pattern: hot$}\n"
+OWN = "linked: [{id: undo, field: version, pattern: '^undo-$version'}], static: [{id: hot, enabled: false}, {id: late, enabled: true}]"
+
+
+def definition(service: str = "shop", own: str = "", team: str = "") -> str:
+    extension = f"extensions: {{datadoghq.com/dora-metrics: {{rollforward_rules: {{{own}}}}}}}\n" if own else ""
+    return f"schema-version: v2.2\ndd-service: {service}\nteam: '{team}'\n{extension}"
+
+
+class Folder:
+    """A folder of definitions, brought into the store."""
+
+    def __init__(self, store: Store, path: Path) -> None:
+        self.store, self.path = store, path
+        path.mkdir()
+
+    def say(self, *, rules: str | None = None, definition: str | None = None) -> None:
+        """Another rules.yaml, another definition; "" takes the file away."""
+        for name, text in (("rules.yaml", rules), ("shop.yaml", definition)):
+            if text:
+                (self.path / name).write_text(text)
+            elif text == "":
+                (self.path / name).unlink(missing_ok=True)
+        catalog = read_catalog(self.path)
+        assert catalog.problems == ()
+        self.store.write(lambda writer: record_catalog(writer, catalog, received_at=1))
+
+
+@pytest.fixture
+def room(store: Store) -> Room:
+    return Room(store)
+
+
+@pytest.fixture
+def folder(store: Store, tmp_path: Path) -> Folder:
+    return Folder(store, tmp_path / "definitions")
+
+
+def story(service: str = "shop", begin: int = 0) -> list:  # type: ignore[type-arg]
+    versions = ("v1", "v2-hot", "v3-late", "undo-v1")
+    return [deployed(f"{service}-{v}", begin + 10 * n, version=v, service=service) for n, v in enumerate(versions)]
+
+
+def types(room: Room, service: str = "shop") -> dict[str, tuple[str | None, bool | None]]:
+    """Version → (type, failed)."""
+    return {one.version or "": (one.type, one.change_failure) for one in room.listed(service=service).values()}
+
+
+BY_FILE = {"v1": ("standard", True), "v2-hot": ("rollforward", False), "v3-late": ("standard", False), "undo-v1": ("standard", False)}
+BY_OWN = {"v1": ("standard", True), "v2-hot": ("standard", True), "v3-late": ("rollforward", False), "undo-v1": ("rollforward", False)}
+
+
+def marks(store: Store) -> set[tuple[str, Series]]:
+    rows = store.read(lambda reader: reader.fetch("due_marks", lambda *row: row, now=2**62, n=100))
+    return {(str(row[0]), parse_series_key(str(row[1]))) for row in rows if row[0] in (CHANGES, CLASSIFICATION)}
+
+
+def test_a_service_has_its_own_rules_and_no_other_feels_it(room: Room, folder: Folder) -> None:
+    room.tell(*story(), *story("cart", 100))
+    folder.say(rules=RULES)
+    room.derive()
+    assert types(room) == types(room, "cart") == BY_FILE
+    folder.say(definition=definition(own=OWN))
+    assert marks(room.store) == {(CLASSIFICATION, Series(service="shop", env="prod"))}
+    room.derive()
+    assert types(room) == BY_OWN
+    assert types(room, "cart") == BY_FILE
+    (evidence,) = room.explain("shop-undo-v1").evidence
+    assert (evidence.rule, evidence.field, evidence.value, evidence.target) == ("undo", "version", "undo-v1", "shop-v1")
+    before = room.fingerprint()
+    folder.say(definition=definition(own=OWN, team="web"))
+    assert marks(room.store) == set(), "a team is no rule"
+    room.rebuild()
+    assert room.fingerprint() == before
+    folder.say(definition="")
+    assert marks(room.store) == {(CLASSIFICATION, Series(service="shop", env="prod"))}
+    room.derive()
+    assert types(room) == BY_FILE
+
+
+def test_in_any_order_it_is_the_same(store: Store, room: Room, folder: Folder) -> None:
+    steps = {
+        "rules": lambda: folder.say(rules=RULES),
+        "definition": lambda: folder.say(definition=definition(own=OWN)),
+        "first": lambda: room.tell(*story()[:2]),
+        "then": lambda: room.tell(*story()[2:]),
+    }
+    seen = set()
+    for order in permutations(steps):
+        for name in order:
+            steps[name]()
+            room.derive()
+        assert types(room) == BY_OWN, order
+        seen.add(tuple(room.fingerprint()))
+        folder.say(rules="", definition="")
+        room.derive()
+        assert types(room) == dict.fromkeys(BY_OWN, ("standard", False))
+    assert len(seen) == 1
+
+
+def test_rules_that_go_leave_what_refers_to_them_out_and_say_so(room: Room, folder: Folder) -> None:
+    room.tell(*story())
+    folder.say(rules=RULES, definition=definition(own=OWN))
+    room.derive()
+    assert types(room) == BY_OWN
+    assert room.store.read(show_definitions).problems == ()
+    folder.say(rules="version: 1\nstatic: [{id: undo, field: version, pattern: ^never$}]\n")
+    room.derive()
+    assert types(room) == dict.fromkeys(BY_OWN, ("standard", False))
+    (shown,) = room.store.read(show_definitions).problems
+    assert shown.place == "shop.yaml:2"
+    assert [(one.file, one.line, one.severity, one.message) for one in shown.problems] == [
+        ("shop.yaml", 2, "warning", "the rule undo stands under static in rules.yaml"),
+        ("shop.yaml", 2, "warning", "rules.yaml has no rule hot under static, and a new one needs field and pattern"),
+        ("shop.yaml", 2, "warning", "rules.yaml has no rule late under static, and a new one needs field and pattern"),
+    ]
+    folder.say(rules=RULES)
+    room.derive()
+    assert types(room) == BY_OWN
+
+
+def test_what_is_sent_by_api_has_rules_too_and_the_folder_wins(room: Room, folder: Folder) -> None:
+    room.tell(*story())
+    folder.say(rules=RULES)
+    sent = read_sent_definitions(definition(own=OWN).encode())
+    room.store.write(lambda writer: record_entities(writer, sent.entities, received_at=at(1), receipt=1))
+    room.derive()
+    assert types(room) == BY_OWN
+    folder.say(definition=definition(own="static: [{id: hot, enabled: true}]"))
+    room.derive()
+    assert types(room) == BY_FILE
+
+
+def test_what_was_read_comes_back(store: Store, folder: Folder) -> None:
+    folder.say(definition=definition(own=OWN.replace("enabled: true", "pattern: 'é \"x\"', blame: none, field: pr_label")))
+    found = store.read(lambda reader: load_definition(reader, "shop"))
+    assert found is not None
+    assert found == read_catalog(folder.path).definitions[0]
+    assert store.read(lambda reader: load_service_rules(reader, "shop")) == found.rules
+    assert found.rules.static[1].pattern == 'é "x"'
+    assert store.read(lambda reader: load_service_rules(reader, "cart")).linked == ()
