@@ -101,6 +101,8 @@ class MetricsQuestion:
     unit: Unit = "commit"
     formula: Formula | None = None
     first_delivery: bool = False
+    severity: str | None = None
+    """In lower case; concerns failures alone. `None` asks for all."""
 
 
 class Form:
@@ -224,7 +226,7 @@ def parse_filters(form: Form, asker: Asker, *, tz: ZoneInfo | None = None) -> Fi
     )
 
 
-METRICS_PARAMETERS = (*FILTERS, "group_by", "interval", "tz", "unit", "formula", "first_delivery")
+METRICS_PARAMETERS = (*FILTERS, "severity", "group_by", "interval", "tz", "unit", "formula", "first_delivery")
 
 
 def parse_metrics(parameters: Parameters, asker: Asker) -> MetricsQuestion:
@@ -245,6 +247,7 @@ def parse_metrics(parameters: Parameters, asker: Asker) -> MetricsQuestion:
         unit=cast("Unit", form.choice("unit", ("commit", "deployment")) or "commit"),
         formula=cast("Formula | None", form.choice("formula", ("all", "excluding_rollbacks", "incidents"))),
         first_delivery=form.flag("first_delivery"),
+        severity=_canonical(form.text("severity")),
     )
 
 

@@ -65,6 +65,7 @@ METRICS_COLUMNS = (
     *(f"failed_deployment_recovery_time.{name}" for name in ("median", "mean", "count", "unrecovered")),
     *(f"time_to_restore.{name}" for name in ("median", "mean", "count", "open")),
     *(f"deployment_rework_rate.{name}" for name in ("value", "count", "basis")),
+    *(f"failures.{name}" for name in ("count", "without_service", "without_team", "without_env")),
     "not_counted",
 )
 

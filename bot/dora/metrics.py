@@ -1,4 +1,4 @@
-"""The five metrics of a group of deployments in a window (semantics §4 headline, §5 formulas, §8).
+"""The metrics of a group of deployments and failures in a window (semantics §4 headline, §5 formulas, §6, §8).
 
 Rules of this file:
 - Percentiles are exact, over the values themselves, interpolated linearly; never an average of averages unless the unit says so.
@@ -13,9 +13,10 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Literal
 
+from bot.dora.failure_metrics import FailureCounts, MeasuredFailure, comparable, count_failures
 from bot.dora.instants import DAY, SECOND, Duration, Instant
 from bot.dora.lead_time import STAGES
-from bot.dora.reasons import Dropped, NotComputed, NotRemediation, NoValue
+from bot.dora.reasons import Dropped, NoRestore, NotComputed, NotRemediation, NoValue
 
 Interval = Literal["day", "week", "month"]
 Unit = Literal["commit", "deployment"]
@@ -54,9 +55,14 @@ class MeasuredChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One deployment as the metrics see it. `type` and `failed` are `None` where unknown; `lost` counts commits by reason."""
+    """One deployment as the metrics see it. `type` and `failed` are `None` where unknown; `lost` counts commits by reason.
+
+    `service` and `team` are canonical, "" for none.
+    """
 
     finished_at: Instant
+    service: str = ""
+    team: str = ""
     type: str | None
     failed: bool | None
     recovery_time: Duration | None = None
@@ -88,7 +94,10 @@ class LeadTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRate:
-    """`value` is a share (it may exceed 1 by some formulas), `None` without deployments to divide by."""
+    """`value` is a share (it may exceed 1 by some formulas), `None` without deployments to divide by.
+
+    By the formula `incidents`, `failed` are failure events, and both numbers are of services (else teams) that have both.
+    """
 
     value: float | None
     failed: int
@@ -105,8 +114,16 @@ class Rework:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """Time to restore, over the failures that have one; `open` are those that are not over."""
+
+    summary: Summary
+    open: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """The five metrics, with what could not be counted by reason."""
+    """The five metrics and time to restore, with what could not be counted by reason."""
 
     deployments: int
     frequency: DeploymentFrequency
@@ -115,6 +132,10 @@ class Metrics:
     recovery: Summary
     unrecovered: int
     rework: Rework
+    restore: Restored
+    failures: FailureCounts
+    incidents: FailureRate
+    """By failure events, whatever formula was asked for."""
     not_counted: Mapping[str, int]
 
 
@@ -202,6 +223,7 @@ def is_rework(type_: str | None, tags: Iterable[str]) -> bool:
 
 def measure(
     deployments: Sequence[Measured],
+    failures: Sequence[MeasuredFailure] = (),
     *,
     window: Window,
     tz: tzinfo = UTC,
@@ -209,7 +231,7 @@ def measure(
     formula: Formula = "all",
     first_delivery: bool = False,
 ) -> Metrics:
-    """The metrics of the deployments that finished in a (clipped) window. A deployment whose source is off counts nowhere."""
+    """The metrics of what finished (failures: began) in a (clipped) window. A deployment whose source is off counts nowhere."""
     not_counted: Counter[str] = Counter()
     for deployment in deployments:
         if deployment.not_computed is not None:
@@ -219,15 +241,20 @@ def measure(
     failed = [one for one in counted if one.failed]
     recovery = summarise(one.recovery_time for one in failed if one.recovery_time is not None)
     _count_group(counted, failed=failed, lead_time=lead_time, recovery=recovery, not_counted=not_counted)
+    restore = _restored(failures, not_counted=not_counted)
     rework = sum(one.rework for one in counted)
+    incidents = _incident_rate(counted, failures)
     return Metrics(
         deployments=len(counted),
         frequency=_frequency(counted, window=window, tz=tz),
         lead_time=lead_time,
-        failure_rate=_failure_rate(counted, failed=len(failed), formula=formula),
+        failure_rate=incidents if formula == "incidents" else _failure_rate(counted, failed=len(failed), formula=formula),
         recovery=recovery,
         unrecovered=len(failed) - recovery.count,
         rework=Rework(value=rework / len(counted) if counted else None, count=rework),
+        restore=restore,
+        failures=count_failures(failures),
+        incidents=incidents,
         not_counted={reason: not_counted[reason] for reason in sorted(not_counted)},
     )
 
@@ -287,10 +314,25 @@ def _failure_rate(deployments: Sequence[Measured], *, failed: int, formula: Form
     of = len(deployments)
     if formula == "excluding_rollbacks":
         of -= sum(one.type == "rollback" for one in deployments)
-    if formula == "incidents":
-        # No failure event has been heard of yet: no service has both failures and deployments to compare.
-        return FailureRate(value=None, failed=0, deployments=of, formula=formula)
     return FailureRate(value=failed / of if of else None, failed=failed, deployments=of, formula=formula)
+
+
+def _incident_rate(deployments: Sequence[Measured], failures: Sequence[MeasuredFailure]) -> FailureRate:
+    failed, of = comparable(((one.service, one.team) for one in deployments), failures)
+    return FailureRate(value=failed / of if of else None, failed=failed, deployments=of, formula="incidents")
+
+
+def _restored(failures: Sequence[MeasuredFailure], *, not_counted: Counter[str]) -> Restored:
+    summary = summarise(one.time_to_restore for one in failures if one.time_to_restore is not None)
+    still_open = sum(one.is_open for one in failures)
+    for reason, number in (
+        (NoValue.NO_FAILURES, int(not failures)),
+        (NoRestore.OPEN, still_open),
+        (NoRestore.NEVER_ACTIVE, len(failures) - still_open - summary.count),
+    ):
+        if number:
+            not_counted[reason] += number
+    return Restored(summary=summary, open=still_open)
 
 
 def _count_group(
@@ -307,7 +349,6 @@ def _count_group(
         (NoValue.NO_DEPLOYMENTS, int(not deployments)),
         (NoValue.NO_CHANGES, int(lead_time.commits == 0)),
         (NoValue.UNRECOVERED, len(failed) - recovery.count),
-        (NoValue.NO_FAILURES, 1),  # time to restore: no failure event has been heard of yet
     ):
         if number:
             not_counted[reason] += number

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bot.answers import changes, definitions, deliveries, deployments, metrics, paths, repositories, services
 from bot.answers.deployments import DeploymentShown
 from bot.answers.explain import Explanation, explain
-from bot.answers.metrics import Entry
+from bot.answers.gathered import group, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
 from bot.dora.lead_time import STAGES
 from bot.dora.metrics import summarise
@@ -37,11 +37,10 @@ async def overview(request: web.Request) -> web.Response:
         question = metrics.with_formula(reader, view.question)
         window = metrics.clipped(reader, question)
         scene = load_scene(reader, question, window, first_event=first)
-        groups = metrics.group_entries(scene.entries, ("service",))
         shown = [
-            (dict(group)["service"] or "", _name(members), picture(scene, members), members[0])
-            for group, members in groups.items()
-            if members[0].row.finished_at >= window.start
+            (key[0][1] or "", shown_name(members, *key[0]), picture(scene, members), members.deployments[0])
+            for key, members in group(scene.gathered, ("service",), question.filters).items()
+            if members.deployments and members.deployments[0].row.finished_at >= window.start
         ]
         shown.sort(key=lambda row: (-row[2].metrics.deployments, row[0]))
         known = services.load_services(reader, Filters())
@@ -51,7 +50,7 @@ async def overview(request: web.Request) -> web.Response:
             "window": window,
             "scene": scene,
             "not_compared": not_compared(scene, first),
-            "whole": picture(scene, scene.entries),
+            "whole": picture(scene, scene.gathered),
             "services": shown[:MOST_SERVICES],
             "more": max(0, len(shown) - MOST_SERVICES),
             "quiet": quiet[:MOST_SERVICES],
@@ -79,7 +78,7 @@ async def service(request: web.Request) -> web.Response:
         window = metrics.clipped(reader, question)
         scene = load_scene(reader, question, window, first_event=first)
         filters = replace(question.filters, from_at=window.start, to_at=window.end)
-        one = picture(scene, scene.entries)
+        one = picture(scene, scene.gathered)
         return {
             "service": found,
             "window": window,
@@ -187,11 +186,6 @@ async def _listed(
     return render(request, template, {"found": found, "given": given})
 
 
-def _name(members: Sequence[Entry]) -> str:
-    first = min((entry.row for entry in members), key=lambda row: (row.received_at, row.id))
-    return first.defined_name or first.service_shown
-
-
 def _charts(one: Picture) -> list[tuple[str, object]]:
     """The three that a bar can show: how many, how long, how often failed."""
     names = [bucket.name for bucket in one.trend]
@@ -201,10 +195,11 @@ def _charts(one: Picture) -> list[tuple[str, object]]:
     shown = [f"{count:.0f}" for count in counts]
     lead_shown = [words.duration(value) for value in lead]
     failed_shown = [f"{count:.0f}" for count in failed]
+    title = "Failures told" if one.metrics.failure_rate.formula == "incidents" else "Failed deployments"
     return [
         ("Deployments", columns(counts, names, shown, label="Deployments: " + _told(names, shown))),
         ("Median change lead time", columns(lead, names, lead_shown, label="Lead time: " + _told(names, lead_shown))),
-        ("Failed deployments", columns(failed, names, failed_shown, label="Failed: " + _told(names, failed_shown))),
+        (title, columns(failed, names, failed_shown, label="Failed: " + _told(names, failed_shown))),
     ]
 
 

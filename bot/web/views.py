@@ -1,4 +1,4 @@
-"""What the overview and a service's page show: metrics as cards with trend and comparison, from gathered deployments."""
+"""What the overview and a service's page show: metrics as cards with trend and comparison, from what was gathered."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,11 +6,12 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from bot.answers.metrics import Entry, gather, measure_entries
+from bot.answers.gathered import Gathered, cut, gather
+from bot.answers.metrics import measure_gathered
 from bot.answers.questions import MetricsQuestion
 from bot.dora.bands import DEFAULT_YEAR, BandMetric, band
 from bot.dora.instants import DAY
-from bot.dora.metrics import Interval, Metrics, Window, bucket_index, buckets
+from bot.dora.metrics import Interval, Metrics, Window, buckets
 from bot.store import Reader
 from bot.web import words
 from bot.web.charts import sparkline
@@ -22,7 +23,7 @@ _SAME_PERCENT, _SAME_POINTS = 2.5, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One of the five metrics: how it is called, read, written and judged."""
+    """One of the metrics: how it is called, read, written and judged, and what it is a number of."""
 
     name: str
     title: str
@@ -32,6 +33,12 @@ class Kind:
     better: Better
     band: BandMetric | None
     how: str
+    of: Literal["deployments", "failures"] = "deployments"
+
+    def value(self, metrics: Metrics) -> float | None:
+        """Its value, `None` without anything that it could be a number of."""
+        count = metrics.deployments if self.of == "deployments" else metrics.failures.count
+        return self.read(metrics) if count else None
 
 
 def _duration(value: float | None) -> tuple[str, str]:
@@ -74,6 +81,18 @@ KINDS: tuple[Kind, ...] = (
         how="From the end of a failed deployment to the end of the one that remediated it; the median.",
     ),
     Kind(
+        name="time_to_restore",
+        title="Time to restore",
+        group="Throughput",
+        read=lambda metrics: metrics.restore.summary.median,
+        write=_duration,
+        better="less",
+        band=None,
+        how="How long failures lasted that somebody told of (of incidents, how long they were active); the median. "
+        "Change failures are found in deployments and count under recovery time alone.",
+        of="failures",
+    ),
+    Kind(
         name="change_failure_rate",
         title="Change failure rate",
         group="Instability",
@@ -95,6 +114,8 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 
+_INCIDENTS = "Failures that somebody told of, divided by the deployments of the services (else teams) that have both; it may exceed 100 %."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
@@ -109,6 +130,7 @@ class Card:
     """One metric, ready to be shown."""
 
     kind: Kind
+    how: str
     value: str
     unit: str
     exact: str
@@ -130,7 +152,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A group of deployments as its page shows it."""
+    """A group of deployments and failures as its page shows it."""
 
     metrics: Metrics
     cards: tuple[Card, ...]
@@ -139,13 +161,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The deployments of a period and of the one before (`None` where it is not known in full), cut into buckets."""
+    """What happened in a period and in the one before (`None` where it is not known in full), and the buckets of the period."""
 
     question: MetricsQuestion
     window: Window
     before: Window | None
     windows: tuple[Window, ...]
-    entries: Sequence[Entry]
+    gathered: Gathered
 
 
 def load_scene(reader: Reader, question: MetricsQuestion, window: Window, *, first_event: int | None) -> Scene:
@@ -160,24 +182,21 @@ def load_scene(reader: Reader, question: MetricsQuestion, window: Window, *, fir
         window=window,
         before=before if known else None,
         windows=buckets(window, interval=question.interval, tz=question.tz),
-        entries=gather(reader, question, whole),
+        gathered=gather(reader, question, whole),
     )
 
 
-def picture(scene: Scene, entries: Sequence[Entry]) -> Picture:
-    """The five cards of some of a scene's deployments."""
-    now = [entry for entry in entries if entry.row.finished_at >= scene.window.start]
-    metrics = measure_entries(now, scene.question, scene.window)
+def picture(scene: Scene, gathered: Gathered) -> Picture:
+    """The cards of a part of a scene."""
+    [now] = cut(gathered, [scene.window])
+    metrics = measure_gathered(now, scene.question, scene.window)
     earlier = None
     if scene.before is not None:
-        older = [entry for entry in entries if entry.row.finished_at < scene.window.start]
-        earlier = measure_entries(older, scene.question, scene.before)
-    cut: list[list[Entry]] = [[] for _ in scene.windows]
-    for entry in now:
-        cut[bucket_index(scene.windows, entry.row.finished_at)].append(entry)
+        older = cut(gathered, [scene.before, scene.window])[0]
+        earlier = measure_gathered(older, scene.question, scene.before)
     trend = tuple(
-        Bucket(name=_bucket_name(scene, bucket), metrics=measure_entries(inside, scene.question, bucket))
-        for bucket, inside in zip(scene.windows, cut, strict=True)
+        Bucket(name=_bucket_name(scene, bucket), metrics=measure_gathered(inside, scene.question, bucket))
+        for bucket, inside in zip(scene.windows, cut(now, scene.windows), strict=True)
     )
     return Picture(
         metrics=metrics,
@@ -187,7 +206,7 @@ def picture(scene: Scene, entries: Sequence[Entry]) -> Picture:
 
 
 def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence[Bucket], scene: Scene) -> Card:
-    value = kind.read(metrics) if metrics.deployments else None
+    value = kind.value(metrics)
     text, unit = kind.write(value)
     values = [kind.read(bucket.metrics) for bucket in trend]
     label = f"{kind.title}, {scene.question.interval} by {scene.question.interval}: " + ", ".join(
@@ -195,6 +214,7 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
     )
     return Card(
         kind=kind,
+        how=_INCIDENTS if kind.name == "change_failure_rate" and scene.question.formula == "incidents" else kind.how,
         value=text,
         unit=unit,
         exact=words.exact(value) if kind.write is _duration else "",
@@ -212,6 +232,8 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
 
 def _detail(kind: Kind, metrics: Metrics) -> str:
     count = metrics.deployments
+    if kind.of == "failures":
+        return _restored(metrics)
     if not count:
         return "no deployments"
     match kind.name:
@@ -224,14 +246,30 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
             again = f", {lead_time.redeployed} of them redeployed" if lead_time.redeployed else ""
             return f"{_count(lead_time.commits, 'commit')}{again}; 90\u00a0% within {words.duration(lead_time.summary.p90)}"
         case "failed_deployment_recovery_time":
-            if not metrics.failure_rate.failed:
+            if not metrics.recovery.count + metrics.unrecovered:
                 return "nothing failed"
             open_ = f", {metrics.unrecovered} not yet" if metrics.unrecovered else ""
             return f"{metrics.recovery.count} recovered{open_}"
         case "change_failure_rate":
-            return f"{metrics.failure_rate.failed} of {_count(metrics.failure_rate.deployments, 'deployment')}"
+            return _failure_rate(metrics)
         case _:
             return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected by rule"
+
+
+def _failure_rate(metrics: Metrics) -> str:
+    rate, events = metrics.failure_rate, metrics.incidents
+    told = f"{_count(events.failed, 'failure')} told for {_count(events.deployments, 'deployment')}"
+    if rate.formula == "incidents":
+        return told if events.deployments else "no service has both failures and deployments"
+    counted = f"{rate.failed} of {_count(rate.deployments, 'deployment')}"
+    return f"{counted}; {told}" if events.deployments else counted
+
+
+def _restored(metrics: Metrics) -> str:
+    if not metrics.failures.count:
+        return "no failure was told"
+    restored = f"{metrics.restore.summary.count} of {_count(metrics.failures.count, 'failure')} restored"
+    return f"{restored}, {metrics.restore.open} still open" if metrics.restore.open else restored
 
 
 def _delta(kind: Kind, value: float, before: float | None, scene: Scene) -> Delta | None:

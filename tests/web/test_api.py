@@ -125,6 +125,7 @@ async def test_metrics_have_exactly_the_documented_shape(client):
                 "failed_deployment_recovery_time": {"median": 86_400, "mean": 86_400, "count": 1, "unrecovered": 0},
                 "time_to_restore": {"median": None, "mean": None, "count": 0, "open": 0},
                 "deployment_rework_rate": {"value": 0.25, "count": 1, "basis": "detected"},
+                "failures": {"count": 0, "without_service": 0, "without_team": 0, "without_env": 0},
                 "not_counted": {
                     "first_deployment": 1,
                     "moved_backwards": 1,
@@ -447,7 +448,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def test_the_description_has_every_route_of_the_api_and_no_other():
     pages = {
         "/", "/services/{name}", "/deployments/{id}", "/repositories", "/deliveries", "/definitions", "/rules", "/setup",
-        "/setup/github/created",
+        "/setup/github/created", "/failures", "/failures/{id}",
     }  # fmt: skip
     table = {(row.method.lower(), re.sub(r":[^}]+}", "}", row.path)) for row in all_rows()}
     routes = table - {("get", path) for path in pages | {"/static/{name}"}} - {("post", "/setup/github")}

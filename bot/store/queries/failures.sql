@@ -30,6 +30,13 @@ WHERE (f.commit_sha = :sha OR (:version <> '' AND f.version = :version))
         AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
 ORDER BY f.started_at DESC, f.id DESC, f.source DESC
 
+-- name: answer_first_failure
+-- When the first failure of a source began that nobody deleted, from an instant on.
+SELECT f.started_at FROM failure f
+WHERE f.source = :source AND f.started_at >= :from_at AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+    AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
+ORDER BY f.started_at LIMIT 1
+
 -- name: services_of_failures
 -- The services that failures of this id name, deleted or not.
 SELECT f.services FROM failure f WHERE f.id = :id ORDER BY f.source
