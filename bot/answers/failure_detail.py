@@ -139,7 +139,9 @@ def detail_json(detail: FailureDetail) -> dict[str, Json]:
 def _restored(row: FailureRow, spans: Sequence[Span]) -> Restored:
     reason = None
     if row.time_to_restore is None:
-        never = not any(span.state is State.ACTIVE for span in spans)
+        # Of one that is over, but whose beginning nobody saw, only the first sight is known.
+        over = row.source != INCIDENTS and row.finished_at is not None
+        never = over or not any(span.state is State.ACTIVE for span in spans)
         reason = NoRestore.NEVER_ACTIVE if never else NoRestore.OPEN
     return Restored(how="active_periods" if row.source == INCIDENTS else "finished_minus_started", reason=reason)
 
