@@ -5,7 +5,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from bot.dora.instants import LATEST, Instant
+from bot.dora.issues import INSTALLED, IssueSelection
 from bot.dora.sources import SOURCES, EventKind
+from bot.facts.issue_selections import load_issue_selection
 from bot.facts.sources import load_selection
 from bot.store import Reader
 
@@ -14,7 +16,8 @@ from bot.store import Reader
 class SourceShown:
     """A source of one kind of event. `first_selected_at` is 0 when everything counts that is kept, `None` before the first selection.
 
-    `merged` are the deployments for which another source's stands; they are kept and not counted.
+    `merged` are the deployments for which another source's stands; they are kept and not counted. `issues` says which of a forge's
+    issues are failures, where they are the source.
     """
 
     kind: EventKind
@@ -24,6 +27,7 @@ class SourceShown:
     kept: int
     counted: int
     merged: int
+    issues: IssueSelection | None
 
 
 class _Numbers(NamedTuple):
@@ -55,6 +59,7 @@ def _sources(reader: Reader, kind: EventKind) -> list[SourceShown]:
             SourceShown(
                 kind=kind, source=source, on=switch.on, first_selected_at=switch.selected_from,
                 kept=numbers.kept, counted=int(numbers.counted), merged=numbers.merged,
+                issues=load_issue_selection(reader, source) if kind == "failures" and source in INSTALLED else None,
             )
         )
     return found

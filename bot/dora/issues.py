@@ -35,6 +35,12 @@ class IssueSelection:
     labels: tuple[str, ...]
     types: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """As a person says it."""
+        said = [f"issues of type {' or '.join(self.types)}"] if self.types else []
+        return ", and ".join([*said, *([f"issues labelled {' or '.join(self.labels)}"] if self.labels else [])])
+
 
 INSTALLED: Final[Mapping[str, IssueSelection]] = {
     "github": IssueSelection(labels=(INCIDENT,), types=()),

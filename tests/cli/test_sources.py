@@ -55,6 +55,7 @@ def test_the_list_says_what_is_on_and_how_much_counts(folder: Path) -> None:
     ]  # fmt: skip
     assert found["deployments", "apm"] == {
         "kind": "deployments", "source": "apm", "on": False, "first_selected_at": None, "kept": 2, "counted": 0, "merged": 0,
+        "issues": None,
     }  # fmt: skip
     assert found["deployments", "api"]["counted"] == 1
     table = run("list", "--kind", "deployments").output
@@ -88,3 +89,26 @@ def test_an_unknown_source_is_named_with_those_that_there_are(folder: Path) -> N
     done = run("enable", "pagerduty")
     assert done.exit_code == 2
     assert "there is no source 'pagerduty' of deployments; there are api, github, gitlab, webhook, tags, apm" in done.output
+
+
+def test_which_issues_are_failures_is_chosen_and_told(folder: Path) -> None:
+    found = listed("--kind", "failures")
+    assert found["failures", "github"]["issues"] == {"labels": ["incident"], "types": []}
+    assert found["failures", "gitlab"]["issues"] == {"labels": ["incident"], "types": ["incident"]}
+    done = run("enable", "github", "--failures", "--label", "Outage", "--label", "sev1", "--type", "Bug")
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith("Failures are its issues of type bug, and issues labelled outage or sev1.\n")
+    assert run("enable", "github", "--kind", "failures").output.endswith("labelled outage or sev1.\n"), "not said again it stays"
+    assert listed()["failures", "github"]["issues"] == {"labels": ["outage", "sev1"], "types": ["bug"]}
+    assert "issues of type incident, and issues labelled incident" in run("list").output
+
+
+@pytest.mark.parametrize("arguments", [("github", "--label", "x"), ("api", "--failures", "--label", "x")])
+def test_labels_choose_nothing_but_issues(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run("enable", *arguments)
+    assert done.exit_code == 2
+    assert "--label and --type choose issues: github and gitlab have some, with --kind failures" in done.output
+
+
+def test_an_empty_label_is_none(folder: Path) -> None:
+    assert run("enable", "github", "--failures", "--label", " ").exit_code == 2
