@@ -1,6 +1,7 @@
 """Commands that change something: `sync`, `backfill`, `rebuild`, `keys`, `deliveries replay` (see show.py for its siblings)."""
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from bot.dora.inference import FORGE_DEPLOYMENTS, RELEASES, TAGS
 from bot.dora.instants import SECOND, Instant
 from bot.facts import keys as key_facts
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SCOPES = ("deployments:write", "failures:write", "catalog:write", "read", "admin")
 
 
@@ -42,6 +44,9 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 @click.option("--from-releases", "releases", is_flag=True, help="Make a deployment of every release that was published.")
 @click.option("--from-forge-deployments", "forge_deployments", is_flag=True, help="Count what GitHub or GitLab knows as deployed.")
 @click.option("--pull-requests", "pull_requests", is_flag=True, help="Read pull requests from GitHub and GitLab.")
+@click.option("--incidents-from", "incidents_from", metavar="URL", help="Read the incidents of the past two years, e.g. https://api.datadoghq.com.")
+@click.option("--api-key-file", type=_FILE, help="A file with the API key for --incidents-from (default: DD_API_KEY).")
+@click.option("--app-key-file", type=_FILE, help="A file with its application key (default: DD_APP_KEY).")
 @click.option("--service", default="", metavar="S", help="What is deployed; default: services whose definition names the repository.")
 @click.option("--env", default="", metavar="E", help="The environment (default: none); of forge deployments: only those to it.")
 @click.option("--repo", "repository", metavar="R", help="The repository, if several are synced; default for pull requests: all.")
@@ -50,22 +55,35 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 @click.option("--forget", is_flag=True, help="Take back what was asked for with the same options: its deployments go.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def backfill(
-    tags: str | None, releases: bool, forge_deployments: bool, pull_requests: bool, service: str, env: str,
-    repository: str | None, since: datetime | None, no_prereleases: bool, forget: bool, as_json: bool,
+    tags: str | None, releases: bool, forge_deployments: bool, pull_requests: bool, incidents_from: str | None,
+    api_key_file: Path | None, app_key_file: Path | None, service: str, env: str, repository: str | None, since: datetime | None, no_prereleases: bool, forget: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Bring in what happened before: deployments out of tags, releases and forge deployments; pull requests.
+    """Bring in what happened before: deployments out of tags, releases and forge deployments; pull requests; incidents.
 
     Deployments made so keep coming: tags and releases that appear later count too, until --forget. Their source (tags, github,
     gitlab) is turned on and counts from the beginning of time; `rollforward sources disable` stops counting. Reading pull requests
     can be interrupted: a running server goes on with it, or the same command given again.
+
+    Incidents are read from the original's API or another Rollforward's, with keys out of DD_API_KEY and DD_APP_KEY. Given again the
+    command brings in what was changed there; what was said of an incident here stays.
     """
-    kinds = {TAGS: tags is not None, RELEASES: releases, FORGE_DEPLOYMENTS: forge_deployments, "pull_requests": pull_requests}
+    kinds = {
+        TAGS: tags is not None, RELEASES: releases, FORGE_DEPLOYMENTS: forge_deployments, "pull_requests": pull_requests,
+        "incidents": incidents_from is not None,
+    }  # fmt: skip
     chosen = [name for name, wanted in kinds.items() if wanted]
     if len(chosen) != 1:
         raise click.UsageError(
-            "say what to bring in: --from-tags, --from-releases, --from-forge-deployments or --pull-requests."
+            "say what to bring in: --from-tags, --from-releases, --from-forge-deployments, --pull-requests or --incidents-from."
         )
     kind = chosen[0]
+    if (api_key_file or app_key_file) and incidents_from is None:
+        raise click.UsageError("--api-key-file and --app-key-file belong to --incidents-from.")
+    if incidents_from is not None:
+        if service or env or repository or since or no_prereleases or forget:
+            raise click.UsageError("--incidents-from reads all incidents of the past two years: no other option limits them.")
+        _backfill_incidents(incidents_from, api_key_file, app_key_file, as_json)
+        return
     if no_prereleases and not releases:
         raise click.UsageError("--no-prereleases belongs to --from-releases.")
     if forge_deployments and not service and (env or since or forget):
@@ -117,6 +135,43 @@ def _backfill_pull_requests(repository: str | None, since: datetime | None, as_j
             click.echo(f"{name}: {error}", err=True)
     if result["errors"]:
         raise SystemExit(1)
+
+
+def _backfill_incidents(url: str, api_key_file: Path | None, app_key_file: Path | None, as_json: bool) -> None:
+    keys = {"api_key": _secret("DD_API_KEY", api_key_file), "app_key": _secret("DD_APP_KEY", app_key_file)}
+    result = operate("backfill.incidents", url=url, **keys)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        click.echo(_incidents_in_words(result))
+    for id, error in result["errors"].items():
+        click.echo(f"{id}: {error}", err=True)
+    if result["unread"]:
+        raise SystemExit(1)
+
+
+def _incidents_in_words(result: Mapping[str, Any]) -> str:
+    known = f"{result['new']:,} new, {result['changed']:,} changed since the last time, {result['same']:,} known"
+    left = {
+        "older than two years": result["older"], "deleted here": result["deleted"], "that could not be read": result["unread"],
+    }  # fmt: skip
+    said = [f"{result['read']:,} incidents of {result['from']}: {known}."]
+    said += [f"Left out: {', '.join(f'{n:,} {what}' for what, n in left.items() if n)}."] if any(left.values()) else []
+    said += [f"{result['tests']:,} are tests and count nowhere."] if result["tests"] else []
+    if result["without_periods"]:
+        said.append(f"Of {result['without_periods']:,} nobody told how long they were in each state: their last state is taken.")
+    return " ".join([*said, f"The source '{result['source']}' is on and counts {result['counted']:,} failures."])
+
+
+def _secret(name: str, file: Path | None) -> str:
+    """A key out of a file, else out of the environment: on the command line others could read it."""
+    text = os.environ.get(name, "") if file is None else file.read_text(errors="replace")
+    key = text.strip()
+    if not key:
+        raise click.UsageError(f"{name} is not set: it holds a key for the server that has the incidents (or name a file with it).")
+    if not key.isascii() or not key.isprintable():
+        raise click.UsageError(f"{name} holds characters that no key has.")
+    return key
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """Incidents: put together from what every request said, in whatever order the requests are known (semantics §6).
 
-Rules: of each attribute and each field the newest word by receipt stands; states are ordered by their own instants. A field keeps
-its kind: `dropdown`, `textbox` hold one value, `multiselect`, `textarray`, `metrictag`, `autocomplete` hold several.
+Rules: of each attribute and each field the newest word by receipt stands, and what another server said comes before all that was said
+here; states are ordered by their own instants. A field keeps its kind: `dropdown`, `textbox` hold one value, `multiselect`, `textarray`, `metrictag`, `autocomplete` hold several.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,6 +51,14 @@ class StateSaid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """It is what another server says of the incident: when it was modified there, and when it was asked for."""
+
+    modified_at: Instant
+    asked_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentSaid:
     """What one request says; `None` (of `fields` and `states` an empty tuple) where it says nothing, CLEARED and "" take back."""
 
@@ -67,15 +75,21 @@ class IncidentSaid:
     handles: tuple[Handle, ...] | None = None
     fields: tuple[Field, ...] = ()
     states: tuple[StateSaid, ...] = ()
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentEvent:
-    """What a request said, and its receipt."""
+    """What a request said, and its receipt; or what another server said."""
 
     received_at: Instant
     receipt: int
     said: IncidentSaid
+
+    @property
+    def told_at(self) -> Instant:
+        """When it was said."""
+        return self.received_at if self.said.imported is None else self.said.imported.modified_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +143,7 @@ class Incident:
 
 def incident_of(id: str, public_id: int, created_at: Instant, events: Iterable[IncidentEvent]) -> Incident:
     """The incident that these events make; the earliest one declared it."""
-    told = sorted(events, key=lambda event: (event.received_at, event.receipt))
+    told = sorted(events, key=lambda event: (event.said.imported is None, event.received_at, event.receipt))
     said = [event.said for event in told]
     declared, detected = _instant([one.declared for one in said]), _instant([one.detected for one in said])
     declared = created_at if declared is None else declared
@@ -146,7 +160,7 @@ def incident_of(id: str, public_id: int, created_at: Instant, events: Iterable[I
         id=id,
         public_id=public_id,
         created_at=created_at,
-        modified_at=max((event.received_at for event in told), default=created_at),
+        modified_at=max((event.told_at for event in told), default=created_at),
         declared_at=declared,
         detected_at=declared if detected is None else detected,
         title=_latest([one.title for one in said]) or "",

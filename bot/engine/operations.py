@@ -15,9 +15,12 @@ from bot.dora.sources import EventKind
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
+from bot.engine.incidents_backfill import backfill_incidents
+from bot.engine.incidents_client import IncidentsApiError
 from bot.engine.inline import Inline
 from bot.facts import errands, keys
 from bot.facts.fetches import want_fetch
+from bot.facts.issue_selections import record_issue_selection
 from bot.facts.repositories import ensure_repository
 from bot.facts.sources import select_source
 from bot.facts.switches import set_reports
@@ -266,13 +269,27 @@ async def _select_source(runner: Runner, arguments: Mapping[str, object], progre
     """Turn a source on or off; ends when what that changed is derived."""
     kind: EventKind = "failures" if arguments["kind"] == "failures" else "deployments"
     source, on, retroactive = str(arguments["source"]), arguments["on"] is True, arguments["retroactive"] is True
+    labels, types = _texts(arguments.get("labels")), _texts(arguments.get("types"))
 
     def work(writer: Writer) -> None:
-        select_source(writer, kind, source, on=on, retroactive=retroactive, at=now())
+        at = now()
+        select_source(writer, kind, source, on=on, retroactive=retroactive, at=at)
+        if labels or types:
+            record_issue_selection(writer, source, labels=labels, types=types, at=at)
 
     await runner.store.write_async(work)
     await runner.settle(progress)
     return to_json(await runner.store.read_async(lambda reader: find_source(reader, kind, source)))
+
+
+async def _backfill_incidents(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    try:
+        return await backfill_incidents(
+            runner.store, url=str(arguments["url"]), api_key=str(arguments["api_key"]), app_key=str(arguments["app_key"]),
+            progress=progress, clock=now,
+        )
+    except IncidentsApiError as error:
+        raise OperationError(str(error)) from error
 
 
 async def _setup_gitlab(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
@@ -298,6 +315,7 @@ OPERATIONS: dict[str, Operation] = {
     "sync": _sync,
     "backfill": _backfill,
     "backfill.forget": _backfill_forget,
+    "backfill.incidents": _backfill_incidents,
     "backfill.pull_requests": _backfill_pull_requests,
     "rebuild": _rebuild,
     "replay": _replay,

@@ -28,7 +28,7 @@ def create_incident(writer: Writer, id: str, said: IncidentSaid, *, received_at:
 def change_incident(writer: Writer, incident_id: str, said: IncidentSaid, *, received_at: Instant, receipt: int) -> Incident | None:
     """Record what a request changes; returns the incident as it is now, `None` when there is none (nothing is kept then)."""
     writer.lock("incident", incident_id)
-    heads = writer.fetch("incident_known", _head, id=incident_id)
+    heads = writer.fetch("incident_known", head_of, id=incident_id)
     if not heads:
         return None
     known = load_events(writer, [incident_id])[incident_id]
@@ -45,13 +45,13 @@ def delete_incident(writer: Writer, id: str, *, received_at: Instant, receipt: i
 
 def load_incident(reader: Reader, id: str) -> Incident | None:
     """One incident; `None` when nobody knows it, or it was deleted."""
-    heads = reader.fetch("incident_known", _head, id=id)
+    heads = reader.fetch("incident_known", head_of, id=id)
     return next(iter(load_incidents(reader, heads)), None)
 
 
 def load_heads(reader: Reader) -> list[Head]:
     """All incidents that were not deleted, the newest first."""
-    return reader.fetch("answer_incidents", _head)
+    return reader.fetch("answer_incidents", head_of)
 
 
 def load_incidents(reader: Reader, heads: Iterable[Head]) -> list[Incident]:
@@ -77,7 +77,8 @@ def _write(writer: Writer, incident: Incident, event: IncidentEvent) -> None:
         record_failure(writer, failure, received_at=incident.modified_at, on_conflict="replace")
 
 
-def _head(id: str, public_id: int, created_at: Instant) -> Head:
+def head_of(id: str, public_id: int, created_at: Instant) -> Head:
+    """A row as the head that it is."""
     return id, public_id, created_at
 
 
