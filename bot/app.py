@@ -30,10 +30,11 @@ from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
 from bot.pipeline.mirror import Fetched
 from bot.pipeline.reports import composer
+from bot.pipeline.simulation import StoredTrials
 from bot.settings import Settings
 from bot.store import Store, StoreError
 from bot.store.opening import open_store
-from bot.web.context import EXPLAIN
+from bot.web.context import EXPLAIN, TRIALS
 from bot.web.routes import make_app, make_runner
 
 log = structlog.get_logger(__name__)
@@ -186,7 +187,8 @@ def create_app(settings: Settings, store: Store, server: Server | None) -> web.A
     wake = server.wake if server is not None else partial(_tell_others, store)
     alive = server.engine.alive if server is not None else (lambda: True)
     app = make_app(settings=settings, store=store, clock=now, wake=wake, engine_alive=alive)
-    app[EXPLAIN] = StoredExplainSource(limits=limits_of(settings))
+    app[EXPLAIN] = explain = StoredExplainSource(limits=limits_of(settings))
+    app[TRIALS] = StoredTrials(explain.sources, explain.turn)
     return app
 
 

@@ -33,7 +33,7 @@ class TrialSource(Protocol):
     """Tries rules on the stored series."""
 
     def rules(self, reader: Reader, service: str, proposal: Proposal, /) -> tuple[RuleSet, RuleSet]:
-        """A service's rules ("": those of `rules.yaml` alone) as they are, and with what is proposed."""
+        """A service's rules ("": those where no definition says anything) as they are, and with what is proposed for `rules.yaml`."""
         ...
 
     def trials(

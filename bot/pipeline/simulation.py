@@ -7,9 +7,9 @@ from bot.dora.deployments import Deployment, Series
 from bot.dora.instants import Instant
 from bot.dora.remediation import Carried
 from bot.dora.reverts import Origins
-from bot.dora.rules import CompiledRules, RuleSet, compile_rules
+from bot.dora.rules import NO_RULES, CompiledRules, RuleSet, compile_rules, rules_of
 from bot.dora.simulation import Ears, Outside, Proposal, Trial, propose, simulate
-from bot.facts.catalog import load_rules
+from bot.facts.catalog import load_rules, load_service_rules
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
 from bot.pipeline.derive.classification_stage import load_carried, load_corrections, origins_of, recall_of
@@ -32,9 +32,10 @@ class StoredTrials:
         self._ears: tuple[CompiledRules, frozenset[str] | None, Ears] | None = None
 
     def rules(self, reader: Reader, service: str, proposal: Proposal, /) -> tuple[RuleSet, RuleSet]:
-        """A service's rules as they are, and with what is proposed."""
+        """A service's rules ("": those where no definition says anything) as they are, and with what is proposed for `rules.yaml`."""
         today = load_rules(reader)
-        return today, propose(today, proposal)
+        own = load_service_rules(reader, service) if service else NO_RULES
+        return rules_of(today, own), rules_of(propose(today, proposal), own)
 
     def trials(
         self, reader: Reader, series: Series, proposal: Proposal, /, *, since: Instant, focus: frozenset[str] | None,

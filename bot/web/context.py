@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from bot.answers.changes import ExplainSource
+from bot.answers.simulation import TrialSource
 from bot.credentials import Credentials
 from bot.settings import Settings
 from bot.store import Store
@@ -20,6 +21,8 @@ ENGINE_ALIVE: web.AppKey[Callable[[], bool]] = web.AppKey("engine_alive")
 """Whether the engine's heart has beaten within the last 5 seconds."""
 EXPLAIN: web.AppKey[ExplainSource] = web.AppKey("explain")
 """What is computed from the history when asked: the commits of a range that are no changes."""
+TRIALS: web.AppKey[TrialSource] = web.AppKey("trials")
+"""Tries rules on the stored series."""
 
 
 def path_of(request: web.Request) -> str:

@@ -156,13 +156,6 @@ async def definition_list(request: web.Request) -> web.Response:
     return render(request, "definitions.html", {"found": found})
 
 
-async def rule_list(request: web.Request) -> web.Response:
-    """The rules in force."""
-    asked(lambda: Form(parameters(request), known=()))
-    found = await read(request, definitions.show_rules)
-    return render(request, "rules.html", {"found": found})
-
-
 async def static(request: web.Request) -> web.Response:
     """The style sheet and the icon."""
     name = request.match_info["name"]
@@ -235,7 +228,6 @@ ROWS: tuple[Row, ...] = (
     Row("GET", "/repositories", page(repository_list), READ),
     Row("GET", "/deliveries", page(delivery_list), READ),
     Row("GET", "/definitions", page(definition_list), READ),
-    Row("GET", "/rules", page(rule_list), READ),
     Row("GET", "/static/{name}", static, OPEN),
 )
 

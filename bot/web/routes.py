@@ -21,6 +21,7 @@ from bot.web import (
     original_failures,
     pagerduty,
     pages,
+    rules_page,
     setup,
     telemetry,
     uploads,
@@ -56,6 +57,7 @@ def rows() -> tuple[Row, ...]:
         *health.ROWS,
         *api.ROWS,
         *pages.ROWS,
+        *rules_page.ROWS,
         *failure_pages.ROWS,
         *setup.ROWS,
     )
@@ -81,6 +83,7 @@ def make_app(
     app[BUDGETS] = make_budgets()
     app[RECORDER] = Recorder(store, clock=clock, wake=wake)
     app[telemetry.DECODING] = asyncio.Semaphore(1)
+    app[rules_page.TRYING] = asyncio.Semaphore(1)
     app.on_response_prepare.append(careful_headers)
     for row in rows():
         # Below the root of BASE_URL too: what stands before us may leave it on, or take it off.

@@ -15,9 +15,10 @@ from bot.dora.instants import SECOND
 from bot.facts.keys import NewKey, create_key
 from bot.pipeline.derive import limits_of
 from bot.pipeline.explain import StoredExplainSource
+from bot.pipeline.simulation import StoredTrials
 from bot.settings import load_settings
 from bot.store import Receipt, Store, StoreUnavailableError
-from bot.web.context import EXPLAIN
+from bot.web.context import EXPLAIN, TRIALS
 from bot.web.routes import make_app
 
 GITHUB_SECRET = "github-secret-of-the-tests"
@@ -49,7 +50,8 @@ async def open_door(store: Store, **environ: str) -> AsyncIterator[Door]:
         wake=door.woken.append,
         engine_alive=lambda: door.engine[0],
     )
-    app[EXPLAIN] = StoredExplainSource(limits=limits_of(settings))
+    app[EXPLAIN] = explain = StoredExplainSource(limits=limits_of(settings))
+    app[TRIALS] = StoredTrials(explain.sources, explain.turn)
     server = TestServer(app)
     await server.start_server(auto_decompress=False, access_log=None)
     async with TestClient(server) as client:

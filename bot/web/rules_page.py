@@ -1,0 +1,127 @@
+"""The rules in force and what others would change, as page and as JSON.
+
+A trial reads and matches for up to PATIENCE seconds: one at a time, and who waits too long is told when to come back.
+"""
+
+import asyncio
+import time
+from functools import partial
+
+from aiohttp import web
+
+from bot.answers import services
+from bot.answers.encode import dumps
+from bot.answers.questions import Filters, InvalidParameterError
+from bot.answers.rules_in_force import show_rules_in_force
+from bot.answers.simulation import MOST_SHOWN, TrialAnswer, TrialSource, answer_trial
+from bot.answers.trial_questions import FIELDS, PARAMETERS, TrialQuestion, parse_scope, parse_trial
+from bot.answers.trial_words import NEAR_MISSES, NOT_COMPARED, summary
+from bot.answers.waiting import load_waiting
+from bot.store import Reader
+from bot.web.auth import PRINCIPAL, READ, Row
+from bot.web.context import TRIALS
+from bot.web.errors import HttpError, unavailable
+from bot.web.reading import asked, asker, limit_to_services, parameters, read
+from bot.web.rendering import page, render
+
+WAIT, PATIENCE, LATE = 0.4, 2.2, 2.5
+"""Seconds that one waits for the turn, after which a trial is stopped, and after which its answer is not waited for: together, and with
+the rest of the page, within the 3.5 that a request may take."""
+MOST_WAITING = 50
+TRYING: web.AppKey[asyncio.Semaphore] = web.AppKey("trying", asyncio.Semaphore)
+"""Trials take their turn: more of them would only share one processor, and the memory of each."""
+NARROWER = "That takes longer than a page may: choose a service, or fewer days. `rollforward rules test` takes the time it needs."
+
+
+async def get_rules(request: web.Request) -> web.Response:
+    """The rules in force, and how many deployments each decided."""
+    question = asked(partial(parse_scope, parameters(request), asker(request)))
+    limit_to_services(request, question.filters.service)
+    return _json(await read(request, lambda reader: dumps(show_rules_in_force(reader, question))))
+
+
+async def get_trial(request: web.Request) -> web.Response:
+    """What a rule would change."""
+    question = asked(partial(parse_trial, parameters(request), asker(request)))
+    limit_to_services(request, question.filters.service)
+    answer = await _tried(request, question)
+    return _json(await asyncio.to_thread(dumps, answer))
+
+
+async def show_rules(request: web.Request) -> web.Response:
+    """The rules in force, the form to try one, and what it found; a mistake stands under its field."""
+    given = {name: value for name, value in parameters(request) if value}
+    error: HttpError | None = None
+    answer: TrialAnswer | None = None
+    scope = [(name, value) for name, value in given.items() if name in ("days", "service")]
+    try:
+        question = asked(partial(parse_trial, parameters(request), asker(request)))
+        limit_to_services(request, question.filters.service)
+        if given.keys() - {"days", "service", "env"}:
+            answer = await _tried(request, question)
+    except HttpError as refused:
+        if refused.status != 400 or refused.pointer not in PARAMETERS:
+            raise
+        error, scope = refused, [pair for pair in scope if pair[0] != refused.pointer]
+        question = asked(partial(parse_scope, scope, asker(request)))
+        limit_to_services(request, question.filters.service)
+
+    only = question.filters.service if request[PRINCIPAL].services else None
+
+    def work(reader: Reader) -> dict[str, object]:
+        waiting = load_waiting(reader, Filters(service=question.filters.service), question.now)
+        return {
+            "found": show_rules_in_force(reader, question),
+            "waiting": waiting[:MOST_WAITING],
+            "more_waiting": max(0, len(waiting) - MOST_WAITING),
+            "services": [one.name for one in services.load_services(reader, Filters(service=only))],
+        }
+
+    values = await read(request, work)
+    shown = {"given": given, "error": error, "answer": answer, "sentence": summary(answer) if answer else "", "question": question}
+    words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED, "most": MOST_SHOWN}
+    return render(request, "rules.html", {**values, **shown, **words}, status=error.status if error else 200)
+
+
+async def _tried(request: web.Request, question: TrialQuestion) -> TrialAnswer:
+    source = request.app[TRIALS]
+    turn = request.app[TRYING]
+    try:
+        async with asyncio.timeout(WAIT):
+            await turn.acquire()
+    except TimeoutError:
+        raise unavailable("busy", "Somebody else tries rules right now; try again in a moment.") from None
+    ends = time.monotonic() + PATIENCE
+    work = asyncio.ensure_future(read(request, partial(_try, source=source, question=question, ends=ends)))
+    # Whoever asked may have gone: the next one's turn comes when this one's thread is done.
+    work.add_done_callback(lambda _: turn.release())
+    done, _ = await asyncio.wait([work], timeout=LATE)
+    if not done:
+        work.add_done_callback(_forget)
+        raise HttpError(400, "invalid_parameter", NARROWER, pointer="days")
+    return work.result()
+
+
+def _try(reader: Reader, *, source: TrialSource, question: TrialQuestion, ends: float) -> TrialAnswer:
+    def hurry() -> None:
+        if time.monotonic() > ends:
+            raise InvalidParameterError("days", NARROWER)
+
+    return answer_trial(reader, source, question, hurry=hurry)
+
+
+def _forget(work: "asyncio.Future[TrialAnswer]") -> None:
+    """Nobody waits for it any more; its end is looked at so that nothing is said of an exception nobody saw."""
+    if not work.cancelled():
+        work.exception()
+
+
+def _json(body: str) -> web.Response:
+    return web.Response(body=body.encode(errors="replace"), content_type="application/json", charset="utf-8")
+
+
+ROWS: tuple[Row, ...] = (
+    Row("GET", "/rules", page(show_rules), READ),
+    Row("GET", "/api/v1/rules", get_rules, READ),
+    Row("GET", "/api/v1/rules/test", get_trial, READ),
+)
