@@ -71,10 +71,10 @@ def gitlab(minute: float, **body: Any) -> Told:
     return Told(source="gitlab", event="System Hook", minute=minute, body={"updated_at": iso(minute), **body})
 
 
-def deployed(minute: float, repository: str, sha: str, *, service: str = "shop") -> NewDeployment:
+def deployed(minute: float, repository: str, sha: str, *, service: str = "shop", env: str = "prod") -> NewDeployment:
     """A deployment that says where its commit lies by the name of its day."""
     return NewDeployment(
-        id=f"deployment-{service}-{minute:06.1f}", service=service, env="prod", version=f"{minute}",
+        id=f"deployment-{service}-{minute:06.1f}", service=service, env=env, version=f"{minute}",
         repository_url=f"https://{repository}", repository=repository, commit_sha=bytes.fromhex(sha),
         started_at=at(minute) - MINUTE, finished_at=at(minute), team="", tags=(), source="api",
     )  # fmt: skip
