@@ -8,7 +8,7 @@ import sys
 import click
 
 from bot import __version__
-from bot.cli import certs, check, serve, setup, setup_gitlab, show, sources, work
+from bot.cli import certs, check, failures, rules, serve, setup, setup_gitlab, show, sources, work
 from bot.settings import SettingsError
 from bot.store import StoreError, StoreInUseError
 
@@ -34,6 +34,7 @@ def main() -> None:
     """Rollforward tells a team how it ships: the DORA metrics per service, down to the commits."""
 
 
-for command in (*serve.COMMANDS, *work.COMMANDS, *sources.COMMANDS, *show.COMMANDS, *check.COMMANDS, *certs.COMMANDS, *setup.COMMANDS):
-    main.add_command(command)
+for room in (serve, work, sources, show, failures, rules, check, certs, setup):
+    for command in room.COMMANDS:
+        main.add_command(command)
 setup.setup.add_command(setup_gitlab.setup_gitlab)

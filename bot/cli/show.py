@@ -74,13 +74,14 @@ def _print(items: Sequence[object], columns: Sequence[str], form: str, whole: ob
 @click.command("metrics")
 @_filters
 @click.option("--group-by", "groups", multiple=True, help="service, team, env, repository or source (repeatable).")
+@click.option("--severity", help="Of failures alone.")
 @click.option("--interval", type=click.Choice(["day", "week", "month"]), help="One row per bucket.")
 @click.option("--tz", metavar="ZONE", help="Time zone of the buckets' edges.")
 @click.option("--unit", type=click.Choice(["commit", "deployment"]), help="What lead times are taken over.")
 @click.option("--formula", type=click.Choice(["all", "excluding_rollbacks", "incidents"]), help="Change failure rate.")
 @_formats
 def metrics_command(form: str, **given: object) -> None:
-    """The five DORA metrics."""
+    """The five DORA metrics, and time to restore."""
 
     def work(reader: Reader) -> object:
         return metrics.metrics_json(metrics.answer_metrics(reader, parse_metrics(_parameters(given), _asker())))
@@ -96,7 +97,7 @@ def metrics_command(form: str, **given: object) -> None:
 
 _BRIEF = (
     "group.service", "from", "deployments", "deployment_frequency.per_day", "change_lead_time.median",
-    "change_failure_rate.value", "failed_deployment_recovery_time.median", "deployment_rework_rate.value",
+    "change_failure_rate.value", "failed_deployment_recovery_time.median", "time_to_restore.median", "deployment_rework_rate.value",
 )
 
 
@@ -119,13 +120,16 @@ _DEPLOYMENT_BRIEF = (
 )
 
 
-@click.command("failures")
+@click.group("failures", invoke_without_command=True)
 @_filters
 @click.option("--severity", metavar="X", help="Only of this severity.")
 @click.option("--limit", type=int, help="At most so many (default 100).")
 @_formats
-def failures_command(form: str, **given: object) -> None:
-    """Failures of every source that is on, newest first."""
+@click.pass_context
+def failures_group(context: click.Context, /, form: str, **given: object) -> None:
+    """Failures of every source that is on, newest first; `show ID`: everything about one."""
+    if context.invoked_subcommand is not None:
+        return
     answer = _ask(lambda reader: failures.list_failures(reader, failures.parse_failures(_parameters(given), _asker())))
     columns = COLUMNS[failures.FailureShown]
     _print(answer.data, columns if form == "csv" else _FAILURE_BRIEF, form, answer)
@@ -305,5 +309,5 @@ def _files(files: Sequence[str]) -> str:
 
 
 COMMANDS = (
-    metrics_command, deployments_command, failures_command, waiting_command, services_command, explain_command, deliveries_group, paths_command,
+    metrics_command, deployments_command, waiting_command, services_command, explain_command, deliveries_group, paths_command,
 )

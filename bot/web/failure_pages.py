@@ -1,4 +1,4 @@
-"""The pages about failures: a list with what they did to whom, and one failure with the deployments around it."""
+"""The pages about failures: a list with what they did to whom, and one failure with the deployments around it, also as JSON."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,8 @@ from aiohttp import web
 
 from bot.answers import failure_impact, services
 from bot.answers.cursors import Cursor
-from bot.answers.failure_detail import FailureDetail, find_failure
+from bot.answers.encode import dumps
+from bot.answers.failure_detail import FailureDetail, detail_json, find_failure
 from bot.answers.questions import FILTERS, Filters, Form
 from bot.answers.sources import list_sources
 from bot.store import Reader
@@ -52,7 +53,7 @@ async def failure_list(request: web.Request) -> web.Response:
 
 async def failure(request: web.Request) -> web.Response:
     """One failure: what it did when, how its time to restore was made, the deployments around it."""
-    detail = await read(request, failure_asked_for(request))
+    detail = await read(request, _asked_for(request))
     now = request.app[CLOCK]()
     values = {
         "found": detail,
@@ -63,7 +64,14 @@ async def failure(request: web.Request) -> web.Response:
     return render(request, "failure.html", values)
 
 
-def failure_asked_for(request: web.Request) -> Callable[[Reader], FailureDetail]:
+async def failure_json(request: web.Request) -> web.Response:
+    """The same content for programs."""
+    load = _asked_for(request)
+    body = await read(request, lambda reader: dumps(detail_json(load(reader))))
+    return web.Response(body=body.encode(errors="replace"), content_type="application/json", charset="utf-8")
+
+
+def _asked_for(request: web.Request) -> Callable[[Reader], FailureDetail]:
     """Reads the failure that a path and its `source` name, with what the key may see of it; raises HttpError 400, 403 or 404."""
     source = asked(lambda: Form(parameters(request), known=("source",)).text("source"))
     id, now, may_see = from_path(request, "id"), request.app[CLOCK](), request[PRINCIPAL].may_touch
@@ -82,4 +90,5 @@ def failure_asked_for(request: web.Request) -> Callable[[Reader], FailureDetail]
 ROWS: tuple[Row, ...] = (
     Row("GET", "/failures", page(failure_list), READ),
     Row("GET", "/failures/{id:[^/]+}", page(failure), READ),
+    Row("GET", "/api/v1/failures/{id:[^/]+}", failure_json, READ),
 )
