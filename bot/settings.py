@@ -28,7 +28,7 @@ PUBLISHED_SECRETS: Final = frozenset({
 """Secrets of documentation and templates that are long enough and known to everybody."""
 
 
-ISSUED_SECRETS: Final = frozenset({"GITHUB_PRIVATE_KEY", "GITLAB_TOKEN", "GITLAB_SIGNING_TOKEN", "PAGERDUTY_API_TOKEN"})
+ISSUED_SECRETS: Final = frozenset({"GITHUB_PRIVATE_KEY", "GITLAB_TOKEN", "GITLAB_SIGNING_TOKEN", "PAGERDUTY_API_TOKEN", "PAGERDUTY_WEBHOOK_SECRET"})
 """Made by others."""
 
 
@@ -87,6 +87,7 @@ class Settings:
     gitlab_signing_token: tuple[Secret, ...]
     pagerduty_webhook_secret: tuple[Secret, ...]
     pagerduty_api_token: Secret | None
+    pagerduty_api_url: str
     api_keys: tuple[Secret, ...]
     dashboard: Literal["login", "public"]
     lead_time_max_gap_days: int
@@ -185,6 +186,7 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None = None) -> Set
         gitlab_signing_token=read.secrets("GITLAB_SIGNING_TOKEN", check=_check_signing_token),
         pagerduty_webhook_secret=read.secrets("PAGERDUTY_WEBHOOK_SECRET"),
         pagerduty_api_token=read.secret("PAGERDUTY_API_TOKEN"),
+        pagerduty_api_url=read("PAGERDUTY_API_URL", _url, "https://api.pagerduty.com"),
         api_keys=read.secrets("API_KEYS"),
         dashboard=read("DASHBOARD", _dashboard, "public" if is_loopback(host) else "login"),
         lead_time_max_gap_days=read("LEAD_TIME_MAX_GAP_DAYS", _int(0, 36_500), "60"),

@@ -17,6 +17,7 @@ from bot.answers.uploads import is_trouble
 from bot.cli.context import read, settings
 from bot.credentials import Credentials
 from bot.engine.operations import owner_lock
+from bot.facts.keys import FAILURES_WRITE, any_key
 from bot.git import GitError, git_version
 from bot.settings import Settings
 from bot.sources.validation import Format, format_problems, validate
@@ -84,6 +85,7 @@ def _findings(configured: Settings) -> Iterator[Finding]:
         yield _certificate(configured.tls_cert, now=datetime.datetime.now(datetime.UTC))
     yield _receiving("github", on=bool(Credentials(configured).github_secrets()), way="`rollforward setup github`")
     yield _receiving("gitlab", on=configured.gitlab_on, way="set GITLAB_WEBHOOK_SECRET")
+    yield _pagerduty(configured)
     yield from _forge_findings(configured)
     yield from _upload_findings(configured)
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
@@ -109,6 +111,21 @@ def _certificate(path: Path, *, now: datetime.datetime) -> Finding:
 
 def _receiving(source: str, *, on: bool, way: str) -> Finding:
     return Finding(True if on else None, f"{source} webhooks are {'on' if on else f'off: {way} to receive them'}")
+
+
+def _pagerduty(configured: Settings) -> Finding:
+    on = bool(configured.pagerduty_webhook_secret or configured.api_keys)
+    if not on and (configured.sqlite_path is None or configured.sqlite_path.exists()):
+        try:
+            on = read(lambda reader: any_key(reader, FAILURES_WRITE))
+        except StoreError:
+            # Said already.
+            on = False
+    if not on:
+        return Finding(None, "pagerduty webhooks are off: set PAGERDUTY_WEBHOOK_SECRET, or `rollforward keys create pagerduty --scope failures:write`")
+    url = f"{configured.base_url or 'https://your.host'}/webhooks/pagerduty"
+    how = "its secret is in PAGERDUTY_WEBHOOK_SECRET" if configured.pagerduty_webhook_secret else "a custom header DD-API-KEY with a key"
+    return Finding(True, f"pagerduty webhooks are on: in PagerDuty a Generic Webhook (v3) to {url}, {how} (docs/pagerduty.md)")
 
 
 def _forge_findings(configured: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from bot.answers.pagerduty import load_receiving
 from bot.answers.setup import SetupShown, load_setup
 from bot.credentials import Credentials, CredentialsError, GithubApp
 from bot.dora.instants import SECOND
@@ -57,9 +58,11 @@ async def setup(request: web.Request) -> web.Response:
     settings, credentials = request.app[SETTINGS], request.app[CREDENTIALS]
     now = request.app[CLOCK]()
     shown: SetupShown = await read(request, lambda reader: load_setup(reader, now=now))
+    pagerduty = await read(request, lambda reader: load_receiving(reader, settings, now=now))
     values = {
         "shown": shown,
         "github": _github(settings, credentials),
+        "pagerduty": pagerduty,
         "settings": settings,
         "reach": reach(settings),
         "may": may,

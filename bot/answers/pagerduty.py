@@ -1,0 +1,99 @@
+"""PagerDuty as pages show it: whether its webhooks are taken, and how an incident was found to be whose it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bot.answers.setup import LOOKED_BACK, LastDelivery
+from bot.dora.instants import Instant
+from bot.dora.pagerduty import Found, Step, map_incident
+from bot.facts.keys import FAILURES_WRITE, any_key
+from bot.facts.pagerduty import load_directory, load_incident
+from bot.settings import Settings
+from bot.store import Reader
+
+STEPS: Final[Mapping[Step, str]] = {
+    Step.MONITOR: "the Datadog monitor that triggered it",
+    Step.DD_ENV: "the webhook’s header dd_env",
+    Step.SERVICE_URL: "definitions that name the service’s page in PagerDuty",
+    Step.SERVICE_NAME: "a service of the same name as PagerDuty’s",
+    Step.TEAM_NAME: "teams of the same name as PagerDuty’s",
+    Step.SERVICE_NAME_OF_TEAM: "a team of the same name as PagerDuty’s service",
+    Step.PAGERDUTY: "PagerDuty’s own names",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiving:
+    """Whether PagerDuty's webhooks are taken: by their signature, by API keys, or (neither) not at all; and the last one."""
+
+    signed: bool
+    keyed: bool
+    asks: bool
+    """Whether PagerDuty is asked for the monitors behind an incident."""
+    last: LastDelivery | None
+
+    @property
+    def on(self) -> bool:
+        """Whether they are taken."""
+        return self.signed or self.keyed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was found of an incident (`envs`, `services`, `teams`), by which step, and that step in words."""
+
+    what: str
+    names: tuple[str, ...]
+    step: str | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagerDutyIncident:
+    """An incident as PagerDuty tells of it; "" and () where it says nothing."""
+
+    id: str
+    url: str
+    service: str
+    service_url: str
+    teams: tuple[str, ...]
+    priority: str
+    dd_env: str
+    mapped_by: tuple[Evidence, ...]
+
+
+def load_receiving(reader: Reader, settings: Settings, *, now: Instant) -> Receiving:
+    """How it stands with PagerDuty's webhooks."""
+    last = reader.fetch("setup_last_delivery", LastDelivery, source="pagerduty", from_at=max(0, now - LOOKED_BACK))
+    return Receiving(
+        signed=bool(settings.pagerduty_webhook_secret),
+        keyed=bool(settings.api_keys) or any_key(reader, FAILURES_WRITE),
+        asks=settings.pagerduty_api_token is not None,
+        last=last[0] if last else None,
+    )
+
+
+def find_pagerduty_incident(reader: Reader, id: str) -> PagerDutyIncident | None:
+    """What PagerDuty says of an incident, and by which step it was mapped; `None` when no event is about it."""
+    incident = load_incident(reader, id)
+    if incident.started_at is None:
+        return None
+    mapped = map_incident(incident, load_directory(reader))
+    service = incident.service
+    return PagerDutyIncident(
+        id=id,
+        url=incident.url,
+        service="" if service is None else service.name,
+        service_url="" if service is None else service.url,
+        teams=incident.teams,
+        priority=incident.priority,
+        dd_env=incident.dd_env,
+        mapped_by=(
+            _evidence("envs", mapped.envs), _evidence("services", mapped.services), _evidence("teams", mapped.teams),
+        ),
+    )  # fmt: skip
+
+
+def _evidence(what: str, found: Found) -> Evidence:
+    return Evidence(what=what, names=found.names, step=found.step, words=STEPS[found.step] if found.step else "nothing says")
