@@ -186,8 +186,9 @@ class Ears:
     @cached_property
     def messages(self) -> CompiledRules:
         """Rules that see something in a commit message wherever one of these sees something in any field."""
-        static = tuple(replace(one.rule, field="commit_message", blame="previous") for one in self.loose.values())
-        return compile_rules(RuleSet(linked=(), static=static))
+        heard = [(one.variable is not None, replace(one.rule, field="commit_message")) for one in self.loose.values()]
+        linked = tuple(rule for points, rule in heard if points)
+        return compile_rules(RuleSet(linked=linked, static=tuple(rule for points, rule in heard if not points)))
 
     def hear(self, text: str) -> bool:
         """Whether one of them, or nearly, sees something in a text of any field."""
@@ -195,9 +196,11 @@ class Ears:
 
 
 def _loose(compiled: CompiledRule) -> CompiledRule | None:
-    """The same without regard to case and as a static rule; `None` where that is no pattern any more."""
-    rule = replace(compiled.rule, pattern=f"(?i){compiled.source}", enabled=True)
+    """The same without regard to case; `None` where that is no pattern any more."""
+    rule = replace(compiled.rule, pattern=f"(?i){compiled.rule.pattern}")
     try:
+        if compiled.variable is not None:
+            return compile_rules(RuleSet(linked=(rule,), static=())).linked[0]
         return compile_rules(RuleSet(linked=(), static=(rule,))).static[0]
     except BadRuleError:
         return None

@@ -1,12 +1,16 @@
 """A client of the whole web application over a store, with a fixed clock."""
 
+import threading
 from typing import Any
 
 from aiohttp.test_utils import TestClient
 
+from bot.pipeline.derive import Sources
+from bot.pipeline.history import HistoryCache
+from bot.pipeline.simulation import StoredTrials
 from bot.settings import load_settings
 from bot.store import Store
-from bot.web.context import EXPLAIN
+from bot.web.context import EXPLAIN, TRIALS
 from bot.web.routes import make_app
 from tests.support.seed import Seed
 
@@ -27,5 +31,6 @@ async def browse(aiohttp_client: Any, store: Store, seed: Seed, *, now: int = NO
         engine_alive=lambda: True,
     )
     app[EXPLAIN] = seed
+    app[TRIALS] = StoredTrials(Sources(HistoryCache()), threading.Lock())
     client: TestClient = await aiohttp_client(app)
     return client
