@@ -35,7 +35,7 @@ def list_command(kind: EventKind | None = None, as_json: bool = False) -> None:
         return
     columns = ["kind", "source", "state", "counts from", "kept", "counted", "merged"]
     issues = any(one.issues for one in found)
-    rows = [[*_row(one), *([one.issues and one.issues.words] if issues else [])] for one in found]
+    rows = [[*_row(one), *([one.issues.words if one.issues else None] if issues else [])] for one in found]
     click.echo(to_table([*columns, *(["issues"] if issues else [])], rows), nl=False)
 
 

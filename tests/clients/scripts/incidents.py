@@ -87,6 +87,14 @@ def list_and_search() -> None:
     assert [incident.data.id for incident in oldest.attributes.incidents] == [one]
 
 
+def listed() -> None:
+    for incident in api.list_incidents_with_pagination(page_size=2):
+        assert incident.attributes.created.tzinfo is not None and incident.attributes.state == "resolved"
+        print(incident.id)
+    for found in api.search_incidents("state:(active OR stable OR resolved)").data.attributes.incidents:
+        print(found.data.id)
+
+
 def delete_it() -> None:
     made = declare("A mistake", "mistake-shop")
     assert api.delete_incident(made) is None
@@ -94,4 +102,4 @@ def delete_it() -> None:
     assert made not in [incident.id for incident in api.list_incidents_with_pagination(page_size=100)]
 
 
-tell({story.__name__: story for story in (life, list_and_search, delete_it)})
+tell({story.__name__: story for story in (life, list_and_search, listed, delete_it)})

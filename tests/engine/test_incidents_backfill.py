@@ -1,0 +1,240 @@
+"""`backfill --incidents-from`: what another server tells of incidents is brought in, once, and never over what was said here."""
+
+from typing import Any
+
+import pytest
+
+from bot.answers.failures import FailureRow, load_failure
+from bot.answers.fingerprint import fingerprint_lines
+from bot.dora.incidents import Field, Incident, IncidentSaid
+from bot.dora.instants import DAY, MINUTE
+from bot.engine.incidents_backfill import backfill_incidents, bring_in
+from bot.engine.incidents_client import IncidentsApiError, origin_of
+from bot.facts.incidents import change_incident, delete_incident, load_incident
+from bot.facts.sources import load_selection, select_source
+from bot.store import Store
+from bot.store.opening import open_store
+from tests.engine.incidents_room import KEYS, NOW, Original, original
+from tests.pipeline.naming_room import at, iso
+from tests.web.doors import API_KEY, open_door
+from tests.web.test_incidents_api import FIELDS, declare, patch, state
+
+WAVES = {"active": [(0, 20), (50, 55)], "stable": [(20, 50), (55, 90)], "resolved": [(90, None)]}
+"""docs/how-numbers-are-made.md: 20 + 5 minutes."""
+
+
+async def read(store: Store, other: Original, **keys: str) -> dict[str, Any]:
+    """One run of the backfill."""
+    client = other.client(**keys)
+    try:
+        return await bring_in(store, client, progress=other.said.append, clock=lambda: NOW)
+    finally:
+        await client.close()
+
+
+def failure(store: Store, id: str) -> FailureRow | None:
+    return store.read(lambda reader: load_failure(reader, id))
+
+
+def incident(store: Store, id: str) -> Incident:
+    found = store.read(lambda reader: load_incident(reader, id))
+    assert found is not None
+    return found
+
+
+def minutes(duration: int | None) -> float | None:
+    return None if duration is None else duration / MINUTE
+
+
+async def test_the_past_two_years_are_brought_in_with_their_states(store: Store) -> None:
+    async with original() as other:
+        fields = {
+            "services": {"type": "autocomplete", "value": ["Shop", "cart"]}, "teams": {"type": "autocomplete", "value": ["Core"]},
+            "envs": {"type": "multiselect", "value": ["prod"]}, "severity": {"type": "dropdown", "value": "SEV-2"},
+        }  # fmt: skip
+        other.know("waves", 0, WAVES, fields=fields)
+        other.know("hurts", 30, {"active": [(30, None)]}, state="active")
+        other.know("test", 40, {"active": [(40, None)]}, state="active", is_test=True)
+        other.know("long-ago", (NOW - at(0) - 2 * 365 * DAY) / MINUTE - 1, WAVES)
+        told = await read(store, other)
+    assert {name: told[name] for name in ("read", "new", "changed", "same", "older", "tests", "unread", "counted")} == {
+        "read": 4, "new": 3, "changed": 0, "same": 0, "older": 1, "tests": 1, "unread": 0, "counted": 2,
+    }  # fmt: skip
+    waves, hurts = failure(store, "waves"), failure(store, "hurts")
+    assert waves is not None and hurts is not None
+    assert (waves.source, waves.services_shown, waves.own_teams, waves.envs_shown, waves.severity) == (
+        "incidents", ("cart", "Shop"), ("Core",), ("prod",), "SEV-2",
+    )  # fmt: skip
+    assert (waves.started_at, waves.finished_at, waves.state, minutes(waves.time_to_restore)) == (at(0), at(90), "resolved", 25)
+    assert (hurts.started_at, hurts.finished_at, hurts.state, hurts.time_to_restore) == (at(30), None, "active", None)
+    assert failure(store, "test") is None, "a test stays a test"
+
+
+async def test_a_repetition_changes_nothing(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        await read(store, other)
+        before = store.read(fingerprint_lines)
+        again = await read(store, other)
+    assert (again["new"], again["changed"], again["same"]) == (0, 0, 1)
+    assert store.read(fingerprint_lines) == before
+
+
+async def test_what_was_edited_there_replaces_what_was_read_but_not_what_was_said_here(store: Store) -> None:
+    async with original() as other:
+        severe = {"severity": {"type": "dropdown", "value": "SEV-3"}, "services": {"type": "autocomplete", "value": ["shop"]}}
+        other.know("waves", 0, {"active": [(0, None)]}, state="active", fields=severe)
+        await read(store, other)
+        said = IncidentSaid(fields=(Field(name="severity", kind="dropdown", values=("SEV-1",)),))
+        store.write(lambda writer: change_incident(writer, "waves", said, received_at=at(60), receipt=7))
+        edited = severe | {"services": {"type": "autocomplete", "value": ["cart"]}}
+        other.know("waves", 0, WAVES, title="Edited", modified=iso(90), fields=edited)
+        assert (await read(store, other))["changed"] == 1
+        other.know("waves", 0, WAVES, title="Of old", modified=iso(80))
+        assert (await read(store, other))["same"] == 1, "what is older says nothing new"
+    found, shown = incident(store, "waves"), failure(store, "waves")
+    assert (found.title, found.severity, found.services, found.modified_at) == ("Edited", "SEV-1", ("cart",), at(90))
+    assert shown is not None and (shown.state, minutes(shown.time_to_restore), shown.severity) == ("resolved", 25, "SEV-1")
+
+
+async def test_what_becomes_a_test_there_is_no_failure_any_more(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        await read(store, other)
+        other.know("waves", 0, WAVES, is_test=True, modified=iso(95))
+        assert (await read(store, other))["counted"] == 0
+    assert failure(store, "waves") is None
+
+
+async def test_what_was_deleted_here_stays_deleted(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        await read(store, other)
+        store.write(lambda writer: delete_incident(writer, "waves", received_at=at(99), receipt=3, by="ann"))
+        told = await read(store, other)
+    assert (told["deleted"], told["new"], told["counted"]) == (1, 0, 0)
+
+
+async def test_without_a_search_the_last_state_is_taken(store: Store) -> None:
+    async with original() as other:
+        other.searchable = False
+        other.know("over", 0, resolved=iso(30), modified=iso(70))
+        other.know("untold", 0, modified=iso(70))
+        other.know("done", 0, state="completed", resolved=iso(40))
+        assert (await read(store, other))["without_periods"] == 3
+        assert any("does not let its incidents be searched" in text for text in other.said)
+    restored = {id: minutes(found.time_to_restore) for id in ("over", "untold", "done") if (found := failure(store, id))}
+    assert {id: round(value or 0) for id, value in restored.items()} == {"over": 30, "untold": 70, "done": 40}
+
+
+async def test_pages_are_followed_to_their_end_however_small_the_server_makes_them(store: Store) -> None:
+    async with original() as other:
+        other.largest = 3
+        for number in range(8):
+            other.know(f"incident-{number}", number, {"active": [(number, None)]}, state="active")
+        assert (await read(store, other))["new"] == 8
+
+
+async def test_limits_are_waited_for_and_said(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        other.answers = [
+            (429, {"X-RateLimit-Reset": "17"}, b""), (429, {"Retry-After": "2"}, b""), (429, {}, b""), (503, {}, b"<html>"),
+            (429, {"X-RateLimit-Reset": str(NOW // 10**9 + 90)}, b""),
+        ]  # fmt: skip
+        assert (await read(store, other))["new"] == 1
+    assert other.waited == [17, 2, 10, 1, 90]
+    assert other.said[0] == "the server limits how often it may be asked; going on in 17 seconds"
+
+
+async def test_an_incident_that_cannot_be_read_spares_the_others(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        other.know("broken", 5)["attributes"]["created"] = "yesterday"
+        other.know("not/an/id", 6)
+        told = await read(store, other)
+    assert (told["new"], told["unread"]) == (1, 2)
+    assert set(told["errors"]) == {"broken", "not/an/id"} and "id" in told["errors"]["not/an/id"]
+
+
+REFUSED = {
+    "no permission": ((403, {}, b"{}"), "refuses these keys (403)"),
+    "elsewhere": ((302, {"Location": "https://user:secret@app.example.com/login?next=x"}, b""), "to app.example.com): give the API's own"),
+    "another server": ((404, {}, b""), "has no incidents API (404)"),
+    "bad question": ((422, {}, b""), "refuses the question (status 422)"),
+    "a page for people": ((200, {}, b"<html>"), "the answer is no list of incidents"),
+    "another list": ((200, {}, b'{"data": {"id": 1}}'), "the answer is no list of incidents"),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_refusals_say_what_to_do(store: Store, refused: str) -> None:
+    answer, words = REFUSED[refused]
+    async with original() as other:
+        other.answers = [answer]
+        with pytest.raises(IncidentsApiError) as caught:
+            await read(store, other)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_wrong_keys_are_refused_and_not_told(store: Store) -> None:
+    async with original() as other:
+        with pytest.raises(IncidentsApiError, match="refuses these keys") as caught:
+            await read(store, other, app_key="another-key")
+    assert "another-key" not in str(caught.value)
+    assert KEYS["DD-API-KEY"] not in str(caught.value)
+
+
+async def test_a_server_that_fails_is_asked_again_a_few_times(store: Store) -> None:
+    async with original() as other:
+        other.answers = [(500, {}, b"")] * 5
+        with pytest.raises(IncidentsApiError, match=r"does not answer \(status 500\)"):
+            await read(store, other)
+        assert other.waited == [1, 2, 5, 10]
+    with pytest.raises(IncidentsApiError, match=r"does not answer \(no connection\)"):
+        await read(store, other)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://api.datadoghq.eu", "https://api.datadoghq.eu"),
+        (" https://api.datadoghq.com/ ", "https://api.datadoghq.com"),
+        ("https://api.datadoghq.com/api/v2/incidents", "https://api.datadoghq.com"),
+        ("http://127.0.0.1:8080/team/api/v2/", "http://127.0.0.1:8080/team"),
+    ],
+)
+def test_where_the_api_lies(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize("url", ["", "api.datadoghq.com", "ftp://api.example.com", "https://", "https://a:b@api.example.com", "http://[", "http://x:y"])
+def test_what_is_no_url_of_an_api(url: str) -> None:
+    with pytest.raises(IncidentsApiError):
+        origin_of(url)
+
+
+async def test_another_rollforward_tells_its_incidents_whole(store: Store, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its list tells the states: the search is not needed. A source that was off is on afterwards."""
+    theirs = open_store(f"sqlite:///{tmp_path_factory.mktemp('theirs')}/store.db")
+    theirs.migrate()
+    store.write(lambda writer: select_source(writer, "failures", "incidents", on=False, at=1))
+    async with open_door(theirs) as door:
+        id = (await declare(door, fields=FIELDS, customer_impact_scope="all"))["id"]
+        await patch(door, id, after=20 * MINUTE, fields=state("stable"))
+        await patch(door, id, after=30 * MINUTE, fields=state("active"))
+        await patch(door, id, after=5 * MINUTE, fields=state("resolved"))
+        told = await backfill_incidents(
+            store, url=str(door.client.make_url("/")), api_key=API_KEY, app_key=API_KEY, progress=lambda _: None,
+            clock=lambda: door.now[0],
+        )  # fmt: skip
+    shown, whole = failure(theirs, id), failure(store, id)
+    theirs.close()
+    assert (told["new"], told["without_periods"], told["counted"]) == (1, 0, 1)
+    assert shown is not None and whole is not None
+    assert minutes(whole.time_to_restore) == minutes(shown.time_to_restore) == 25
+    assert (whole.services, whole.envs, whole.own_teams, whole.severity, whole.state, whole.name) == (
+        shown.services, shown.envs, shown.own_teams, shown.severity, shown.state, shown.name,
+    )  # fmt: skip
+    assert store.read(lambda reader: load_selection(reader, "failures")).switch("incidents").on
