@@ -5,6 +5,7 @@ A trial reads and matches for up to PATIENCE seconds: one at a time, and who wai
 
 import asyncio
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from aiohttp import web
@@ -12,8 +13,8 @@ from aiohttp import web
 from bot.answers import services
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
-from bot.answers.rules_in_force import show_rules_in_force
-from bot.answers.simulation import MOST_SHOWN, TrialAnswer, TrialSource, answer_trial
+from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
+from bot.answers.simulation import TrialAnswer, TrialSource, answer_trial
 from bot.answers.trial_questions import FIELDS, PARAMETERS, TrialQuestion, parse_scope, parse_trial
 from bot.answers.trial_words import NEAR_MISSES, NOT_COMPARED, summary
 from bot.answers.waiting import load_waiting
@@ -78,9 +79,21 @@ async def show_rules(request: web.Request) -> web.Response:
         }
 
     values = await read(request, work)
-    shown = {"given": given, "error": error, "answer": answer, "sentence": summary(answer) if answer else "", "question": question}
-    words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED, "most": MOST_SHOWN}
-    return render(request, "rules.html", {**values, **shown, **words}, status=error.status if error else 200)
+    moved = 0 if answer is None else sum(one.today != one.proposed for one in answer.services)
+    shown = {"given": given, "answer": answer, "moved": moved, "sentence": summary(answer) if answer else ""}
+    asked_for = {"question": question, "error": error, "wrong": error.pointer if error else ""}
+    words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED}
+    values |= {**shown, **asked_for, **words, "form": _form(given, values["found"])}
+    return render(request, "rules.html", values, status=error.status if error else 200)
+
+
+def _form(given: Mapping[str, str], found: object) -> Mapping[str, object]:
+    """What the form is filled with: as asked, and of a known rule what was not asked for."""
+    known = next((rule for rule in found.rules if rule.id == given.get("id")), None) if isinstance(found, RulesInForce) else None
+    filled = {name: given.get(name, "") for name in ("id", "kind", "field", "pattern", "blame")}
+    if known is not None:
+        filled["field"], filled["pattern"] = filled["field"] or known.field, filled["pattern"] or known.pattern
+    return {**filled, "known": known is not None}
 
 
 async def _tried(request: web.Request, question: TrialQuestion) -> TrialAnswer:
