@@ -228,8 +228,11 @@ class GitHubRepo:
         self._changed(pull, "reopened", by)
         self._try_merge(pull)
 
-    def merge(self, number: int, how: How, *, by: Person) -> str:
-        """Press the button; returns the base's new tip. There is none for `fast_forward`: then the head is pushed."""
+    def merge(self, number: int, how: How, *, by: Person, message: str = "") -> str:
+        """Press the button; returns the base's new tip. There is none for `fast_forward`: then the head is pushed.
+
+        `message` is what somebody types instead of the commit message that GitHub proposes.
+        """
         pull = self.pull(number)
         if not pull.open:
             raise StandInError(f"#{number} is closed")
@@ -246,7 +249,7 @@ class GitHubRepo:
             pull.base,
             pull.head_sha,
             how,
-            message=title,
+            message=message or title,
             by=by,
             at=self._world.now,
             author=pull.author if how == "squash" else by,
