@@ -22,6 +22,7 @@ from bot.engine.correspondent import Correspondent
 from bot.engine.engine import Engine, JobError
 from bot.engine.fetcher import Fetcher
 from bot.engine.operations import owner_lock, perform
+from bot.engine.pagerduty import Inquirer
 from bot.engine.uploader import Uploader
 from bot.facts.errands import Errand
 from bot.pipeline.api_history import ApiHistory
@@ -32,6 +33,7 @@ from bot.pipeline.mirror import Fetched
 from bot.pipeline.reports import composer
 from bot.pipeline.simulation import StoredTrials
 from bot.settings import Settings
+from bot.sources.pagerduty_rest import PagerDutyApi
 from bot.store import Store, StoreError
 from bot.store.opening import open_store
 from bot.web.context import EXPLAIN, TRIALS
@@ -50,6 +52,8 @@ class Server:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
+        token = settings.pagerduty_api_token
+        self.pagerduty = None if token is None else PagerDutyApi(settings.pagerduty_api_url, token)
         self.engine = Engine(store, settings, on_wanted=self._on_wanted)
         self.clients = ForgeClients(store, settings, Credentials(settings), clock=now)
         self.fetcher = Fetcher(
@@ -65,6 +69,11 @@ class Server:
     async def run(self, command: str, *, progress: Callable[[str], None] = lambda _: None, **arguments: object) -> object:
         """Let the engine do a job."""
         return await self.engine.run(command, progress=progress, **arguments)
+
+    async def inquire(self) -> None:
+        """Ask PagerDuty what its webhooks do not say, where there is a token for it."""
+        if self.pagerduty is not None:
+            await Inquirer(self.store, self.pagerduty, clock=now, wake=self.wake).run()
 
     async def settle(self, progress: Callable[[str], None]) -> None:
         """Wait until nothing is due: deliveries, fetches, derivation."""
@@ -130,7 +139,9 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
     """A server's working half, started and at last ended in good order."""
     server = Server(store, settings)
     await server.engine.start()
-    loops = (server.fetcher.run(), server.correspondent.run(), server.uploader.run(), server.watch_definitions())
+    loops = (
+        server.fetcher.run(), server.correspondent.run(), server.uploader.run(), server.watch_definitions(), server.inquire(),
+    )  # fmt: skip
     tasks = [asyncio.create_task(loop) for loop in loops]
     if store.dialect == "postgres":
         tasks += [asyncio.create_task(server.listen_for_others(channel)) for channel in ("inbox", "marks")]
@@ -143,6 +154,8 @@ async def working(store: Store, settings: Settings) -> AsyncIterator[Server]:
         await server.fetcher.stop()
         await server.correspondent.stop()
         await server.clients.close()
+        if server.pagerduty is not None:
+            await server.pagerduty.close()
         await server.engine.stop()
 
 

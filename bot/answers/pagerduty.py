@@ -8,7 +8,7 @@ from bot.answers.setup import LOOKED_BACK, LastDelivery
 from bot.dora.instants import Instant
 from bot.dora.pagerduty import Found, Step, map_incident
 from bot.facts.keys import FAILURES_WRITE, any_key
-from bot.facts.pagerduty import load_directory, load_incident
+from bot.facts.pagerduty import inquiries_waiting, load_directory, load_incident
 from bot.settings import Settings
 from bot.store import Reader
 
@@ -31,6 +31,9 @@ class Receiving:
     keyed: bool
     asks: bool
     """Whether PagerDuty is asked for the monitors behind an incident."""
+    waiting: int
+    """Incidents about which it did not answer yet."""
+    error: str
     last: LastDelivery | None
 
     @property
@@ -66,10 +69,13 @@ class PagerDutyIncident:
 def load_receiving(reader: Reader, settings: Settings, *, now: Instant) -> Receiving:
     """How it stands with PagerDuty's webhooks."""
     last = reader.fetch("setup_last_delivery", LastDelivery, source="pagerduty", from_at=max(0, now - LOOKED_BACK))
+    waiting = inquiries_waiting(reader)
     return Receiving(
         signed=bool(settings.pagerduty_webhook_secret),
         keyed=bool(settings.api_keys) or any_key(reader, FAILURES_WRITE),
         asks=settings.pagerduty_api_token is not None,
+        waiting=waiting.incidents,
+        error=waiting.error,
         last=last[0] if last else None,
     )
 

@@ -4,12 +4,13 @@ Of two deliveries of an event the one with a `dd_env` stays, of two such the lat
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from bot.dora.instants import Instant
 from bot.dora.pagerduty import (
+    TRIGGERED,
     Directory,
     Incident,
     IncidentSaid,
@@ -37,13 +38,53 @@ def record_pagerduty(writer: Writer, events: Sequence[PagerDutyEvent]) -> None:
     writer.write_many("pagerduty_event", [_row(event) for event in events], on_conflict="newer")
     names = {(name, event.incident_id) for event in events for name in names_of_incident(event.said)}
     writer.write_many("pagerduty_name", sorted(names), on_conflict="keep")
+    unknown = {event.incident_id for event in events if event.type == TRIGGERED and not event.said.monitors}
+    writer.write_many("pagerduty_alerts", [(id, 0, 0, "", "") for id in sorted(unknown)], on_conflict="keep")
     mark_incidents(writer, {event.incident_id for event in events})
 
 
-def record_alerts(writer: Writer, incident_id: str, monitors: Sequence[Monitor], *, asked_at: Instant) -> None:
-    """Record which monitors PagerDuty knows behind an incident's alerts, instead of what it answered before."""
-    writer.write_many("pagerduty_alerts", [(incident_id, asked_at, msgspec.json.encode(monitors).decode())], on_conflict="replace")
+class Inquiry(NamedTuple):
+    """An incident whose alerts are to be asked for, and how often that failed."""
+
+    incident_id: str
+    attempts: int
+
+
+class Waiting(NamedTuple):
+    """How many incidents wait for an answer about their alerts, and why one of them does."""
+
+    incidents: int
+    error: str
+
+
+def due_inquiries(reader: Reader, *, now: Instant, n: int) -> list[Inquiry]:
+    """What PagerDuty is to be asked now."""
+    return reader.fetch("pagerduty_alerts_due", Inquiry, now=now, n=n)
+
+
+def lease_inquiries(writer: Writer, *, now: Instant, until: Instant, n: int) -> list[Inquiry]:
+    """The same, for this process alone until an instant."""
+    due = due_inquiries(writer, now=now, n=n)
+    for one in due:
+        postpone_inquiry(writer, one.incident_id, attempts=one.attempts, run_at=until, error="")
+    return due
+
+
+def postpone_inquiry(writer: Writer, incident_id: str, *, attempts: int, run_at: Instant, error: str) -> None:
+    """It was not answered."""
+    writer.execute("postpone_pagerduty_alerts", incident_id=incident_id, attempts=attempts, run_at=run_at, error=error[:500])
+
+
+def record_alerts(writer: Writer, incident_id: str, monitors: Sequence[Monitor]) -> None:
+    """Record which monitors PagerDuty knows behind an incident's alerts."""
+    row = (incident_id, None, 0, "", msgspec.json.encode(monitors).decode())
+    writer.write_many("pagerduty_alerts", [row], on_conflict="replace")
     mark_incidents(writer, [incident_id])
+
+
+def inquiries_waiting(reader: Reader) -> Waiting:
+    """What PagerDuty did not answer yet, or was not asked."""
+    return reader.fetch("pagerduty_alerts_waiting", Waiting)[0]
 
 
 def load_incident(reader: Reader, id: str) -> Incident:

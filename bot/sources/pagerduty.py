@@ -72,7 +72,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "pagey.ping": PING,
 }
 _WHY_IGNORED = {SERVICE: "about_a_service", PING: "ping"}
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _WEBHOOK_ID = re.compile(r"[!-~]{1,200}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

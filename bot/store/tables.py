@@ -322,7 +322,7 @@ _TABLES = (
     ),
     _table(
         "pagerduty_alerts",
-        "incident_id asked_at body",
+        "incident_id run_at attempts error body",
         key="incident_id",
     ),
 )

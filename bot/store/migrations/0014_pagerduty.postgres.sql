@@ -22,8 +22,11 @@ CREATE TABLE pagerduty_name (       -- by which pages and names of services and 
     PRIMARY KEY (name, incident_id)
 );
 
-CREATE TABLE pagerduty_alerts (     -- what PagerDuty's API answered about an incident's alerts
+CREATE TABLE pagerduty_alerts (     -- what PagerDuty's API is to be asked, or has answered, about an incident's alerts
     incident_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    asked_at BIGINT NOT NULL,
-    body TEXT COLLATE "C" NOT NULL              -- JSON: the monitors behind them
+    run_at BIGINT,                 -- when it is asked next; NULL: it was answered
+    attempts BIGINT NOT NULL,
+    error TEXT COLLATE "C" NOT NULL,            -- why it was not answered the last time
+    body TEXT COLLATE "C" NOT NULL              -- JSON: the monitors behind the alerts; '' before the answer
 );
+CREATE INDEX pagerduty_alerts_due ON pagerduty_alerts (run_at, incident_id) WHERE run_at IS NOT NULL;

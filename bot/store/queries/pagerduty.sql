@@ -5,7 +5,20 @@ WHERE incident_id = :incident_id ORDER BY occurred_at, received_at, receipt, id
 
 -- name: pagerduty_alerts_of
 -- What was answered about an incident's alerts.
-SELECT body FROM pagerduty_alerts WHERE incident_id = :incident_id
+SELECT body FROM pagerduty_alerts WHERE incident_id = :incident_id AND body <> ''
+
+-- name: pagerduty_alerts_due
+-- The incidents whose alerts are to be asked for now, those that waited longest first.
+SELECT incident_id, attempts FROM pagerduty_alerts WHERE run_at <= :now ORDER BY run_at, incident_id LIMIT :n
+
+-- name: postpone_pagerduty_alerts
+-- Ask later, unless it was answered meanwhile.
+UPDATE pagerduty_alerts SET run_at = :run_at, attempts = :attempts, error = :error
+WHERE incident_id = :incident_id AND run_at IS NOT NULL
+
+-- name: pagerduty_alerts_waiting
+-- How many incidents wait for an answer about their alerts, and why one of them does.
+SELECT count(*), coalesce(max(error), '') FROM pagerduty_alerts WHERE run_at IS NOT NULL
 
 -- name: pagerduty_incidents
 -- Every incident of PagerDuty.
@@ -25,4 +38,4 @@ SELECT id, incident_id, type, occurred_at, dd_env, body FROM pagerduty_event ORD
 
 -- name: fingerprint_pagerduty_alerts
 -- Everything that was answered about alerts in PagerDuty.
-SELECT incident_id, body FROM pagerduty_alerts ORDER BY incident_id
+SELECT incident_id, body FROM pagerduty_alerts WHERE body <> '' ORDER BY incident_id
