@@ -250,7 +250,7 @@ def test_a_ref_that_moves_paths_is_marked_though_the_run_dies(store: Store, stor
     repo.close()
     room = Room(store, store_url, repo.path)
     links = f'[["Source", "https://{NAME}/tree/release/2/services"]]'
-    row = ("cart", "cart", "v2.2", "", "[]", "[]", None, links, "x.yaml:1", "[]", 0, "")
+    row = ("cart", "cart", "v2.2", "", "[]", "[]", None, links, "x.yaml:1", "[]", 0, "", "")
     store.write(lambda writer: writer.write_many("definition", [row]))
     House(store, repo.path.parent).deploy(root, at=9_000)
     room.ingest()

@@ -358,7 +358,7 @@ def test_deeper_history_marks_every_series_of_the_repository(room: Room, repo: G
 def test_a_branch_that_decides_a_links_path_marks_its_repository(room: Room, repo: GitRepo) -> None:
     root, *_ = small_history(repo)
     links = f'[["Source", "https://{NAME}/tree/release%2F2/services"]]'
-    row = ("cart", "cart", "v2.2", "", "[]", "[]", None, links, "x.yaml:1", "[]", 0, "")
+    row = ("cart", "cart", "v2.2", "", "[]", "[]", None, links, "x.yaml:1", "[]", 0, "", "")
     room.store.write(lambda writer: writer.write_many("definition", [row]))
     deploy(room, "cart", root, at=500)
     room.ingest()

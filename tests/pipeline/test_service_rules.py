@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from bot.answers.definitions import show_definitions
+from bot.answers.explain import explain
+from bot.dora.changes import Limits
 from bot.dora.deployments import Series
 from bot.facts.catalog import load_definition, load_service_rules
 from bot.facts.catalog_entities import record_entities
 from bot.facts.marks import CHANGES, CLASSIFICATION, parse_series_key
 from bot.pipeline.catalog import read_catalog, record_catalog
+from bot.pipeline.derive import rebuild
+from bot.pipeline.explain import StoredExplainSource
 from bot.sources.catalog_api import read_sent_definitions
 from bot.store import Store
+from tests.pipeline import naming_room
 from tests.pipeline.counting_room import Room, at, deployed
+from tests.pipeline.inference_room import NAME
+from tests.pipeline.naming_room import Told, iso, pull_request
+from tests.pipeline.naming_room import at as minutes
+from tests.support.gitrepo import GitRepo
 
 RULES = "version: 1\nstatic:\n  - {id: late, field: version, pattern: late$, enabled: false}\n  - {id: hot, field: version, pattern: hot$}\n"
 OWN = "linked: [{id: undo, field: version, pattern: '^undo-$version'}], static: [{id: hot, enabled: false}, {id: late, enabled: true}]"
@@ -156,3 +165,42 @@ def test_what_was_read_comes_back(store: Store, folder: Folder) -> None:
     assert store.read(lambda reader: load_service_rules(reader, "shop")) == found.rules
     assert found.rules.static[1].pattern == 'é "x"'
     assert store.read(lambda reader: load_service_rules(reader, "cart")).linked == ()
+
+
+BACKS_OUT = "linked: [{id: back-out, field: pr_body, pattern: 'Backs out #$pr_number'}]"
+
+
+def test_what_only_a_services_rule_points_to_may_come_late(store: Store, tmp_path: Path) -> None:
+    """Pull request 4 backs out 3, and 3 backs out 1: a re-land, whenever 3 is told. No rule of rules.yaml sees any of it."""
+    history = GitRepo(tmp_path / "shop")
+    base, added, back = (history.commit(name, files=[name], authored_at=minutes(0) // 10**9) for name in ("base", "add", "back"))
+    history.close()
+
+    def told(number: int, minute: float, body: str, merged: str = "") -> Told:
+        more = {"state": "closed", "merged": True, "merged_at": iso(minute), "merge_commit_sha": merged} if merged else {}
+        head = {"ref": f"topic-{number}", "sha": merged or "9" * 40}
+        return pull_request("edited", minute, (7, "acme/shop"), number=number, body=body, head=head, title=f"No {number}", **more)
+
+    room = naming_room.Room(store, tmp_path)
+    room.read_in_place(NAME, history.path)
+    folder = Folder(store, tmp_path / "definitions")
+    folder.say(definition=definition(own=BACKS_OUT))
+    room.hear(told(1, 10, "Adds it", added), told(4, 30, "Backs out #3", back))
+    for minute, commit in ((5, base), (20, added), (40, back)):
+        room.deploy(naming_room.deployed(minute, NAME, commit))
+    room.work()
+
+    def reasons() -> list[tuple[str, str]]:
+        found = store.read(lambda reader: explain(reader, StoredExplainSource(limits=Limits()), "deployment-shop-0040.0"))
+        assert found is not None
+        return [(one.rule, str(one.reason)) for one in found.near_misses]
+
+    assert reasons() == [("back-out", "unknown_original")]
+    room.hear(told(3, 25, "Backs out #1"))
+    room.work()
+    assert reasons() == [("back-out", "reland")]
+    before = room.fingerprint()
+    for _ in rebuild(store, progress=lambda _: None):
+        pass
+    room.work()
+    assert room.fingerprint() == before

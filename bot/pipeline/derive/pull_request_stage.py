@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.history import History
-from bot.dora.instants import Instant
+from bot.dora.instants import LATEST, Instant
 from bot.dora.landing import introduced
 from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
 from bot.dora.reverts import links_of, subject_of
+from bot.facts.catalog import series_with_own_links
 from bot.facts.fetches import HEAD_REFS, want_fetch
 from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
 from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
@@ -31,6 +32,7 @@ class Derived:
     edits: tuple[Edit, ...]
     changes_of: tuple[tuple[Series, Instant], ...]
     classification_of: tuple[tuple[Series, Instant], ...]
+    """From LATEST on: only what a rule saw something in is asked again."""
     repository_id: int
     introduced_changed: bool
     others: tuple[int, ...]
@@ -74,7 +76,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     return Derived(
         edits=(*introduced_edits, *landing_edits, *flag_edits),
         changes_of=redo,
-        classification_of=carrying,
+        classification_of=(*carrying, *((series, LATEST) for series in series_with_own_links(reader, repository_id))),
         repository_id=repository_id,
         introduced_changed=bool(introduced_edits or landing_edits),
         others=tuple(sorted(others)),
