@@ -159,7 +159,7 @@ async def test_definitions_tell_their_origin_their_rivals_and_what_is_wrong(aioh
         seed.rows["definition"].append(
             {"service": name, "shown": name, "schema_version": "v3", "team": "", "tags": "[]", "languages": "[]"}
             | {"source_patterns": None, "links": "[]", "location": "entity.datadog.yaml:4", "repository_id": 2}
-            | {"code_locations": locations, "rules": ""}
+            | {"code_locations": locations, "rules": "", "pagerduty": ""}
         )
         seed.claim(name, repository_id=2, path="entity.datadog.yaml", code_locations=locations)
     file = {"repository_id": 1, "blob": sha("b"), "commit_sha": sha("1"), "read_from": NOW}
