@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +16,7 @@ from bot.dora.commits import Sha
 from bot.dora.deployments import Deployment
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotRemediation
-from bot.dora.reverts import Link, Original, Origins, Subject, links_of, subject_of
+from bot.dora.reverts import Link, Original, Origins, Steps, Subject, links_of, subject_of
 from bot.dora.rules import CompiledRules, matches, speaks
 from bot.dora.series_past import Recall, SeriesPast, has_identity
 
@@ -173,6 +173,39 @@ class _Linked:
     reland: bool = False
 
 
+class _Parts:
+    """What a deployment carried, to be asked many times whether an original is part of it."""
+
+    def __init__(self, changes: Iterable[CarriedChange]) -> None:
+        self._shas, self._behind, self._numbers = set[Sha](), set[Sha](), set[int]()
+        for change in changes:
+            self._shas.add(change.sha)
+            if change.original_of is not None:
+                self._behind.add(change.original_of)
+            if change.number is not None:
+                self._numbers.add(change.number)
+
+    def hold(self, original: Original) -> bool:
+        """Whether one of the changes belongs to what a text points to."""
+        if original.sha is not None and (original.sha in self._shas or original.sha in self._behind):
+            return True
+        if original.number is not None:
+            return original.number in self._numbers
+        return not self._shas.isdisjoint(original.commits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A deployment about which the linked rules are asked, and what they look up."""
+
+    deployment: Deployment
+    parts: _Parts
+    past: SeriesPast
+    rules: CompiledRules
+    origins: Origins
+    steps: Steps = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
     """What a linked rule found in one subject: a link with the deployment it blames, or why there is none."""
@@ -187,7 +220,10 @@ def _linked(
     carried: Carried, subjects: Sequence[Subject], past: SeriesPast, rules: CompiledRules, origins: Origins
 ) -> _Linked:
     """Ask the linked rules about each subject; a subject that another one of this deployment reverts has no say."""
-    verdicts = [_verdicts(subject, carried, past, rules, origins) for subject in subjects]
+    asked = _Asked(
+        deployment=carried.deployment, parts=_Parts(carried.changes), past=past, rules=rules, origins=origins
+    )
+    verdicts = [_verdicts(subject, asked) for subject in subjects]
     stands = _standing(subjects, verdicts)
     result = _Linked()
     blamed: list[tuple[int, Remediation]] = []
@@ -238,16 +274,14 @@ def _standing(subjects: Sequence[Subject], verdicts: Sequence[Sequence[_Verdict]
     return [at not in fallen for at in range(len(subjects))]
 
 
-def _verdicts(
-    subject: Subject, carried: Carried, past: SeriesPast, rules: CompiledRules, origins: Origins
-) -> list[_Verdict]:
+def _verdicts(subject: Subject, asked: _Asked) -> list[_Verdict]:
     """The verdicts of the first linked rule that decides, else why those that saw something do not."""
     undecided = []
-    for order, rule in enumerate(rules.linked):
+    for order, rule in enumerate(asked.rules.linked):
         found = [
             _Verdict(order=order, link=link, target=target, reason=reason)
-            for link in links_of(subject, rule, rules, origins)
-            for target, reason in [_blame(link, carried, past)]
+            for link in links_of(subject, rule, asked.rules, asked.origins, asked.steps)
+            for target, reason in [_blame(link, asked)]
         ]
         if any(verdict.target is not None or verdict.reason is NotRemediation.RELAND for verdict in found):
             return found
@@ -255,9 +289,9 @@ def _verdicts(
     return undecided
 
 
-def _blame(link: Link, carried: Carried, past: SeriesPast) -> tuple[Deployment | None, NotRemediation | None]:
+def _blame(link: Link, asked: _Asked) -> tuple[Deployment | None, NotRemediation | None]:
     """The deployment that a link blames, or why it blames none."""
-    deployment, original = carried.deployment, link.original
+    deployment, past, original = asked.deployment, asked.past, link.original
     if link.reland:
         return None, NotRemediation.RELAND
     if link.hit.variable == "version":
@@ -266,7 +300,7 @@ def _blame(link: Link, carried: Carried, past: SeriesPast) -> tuple[Deployment |
         target = past.latest_of_version(link.hit.value)
     elif original is None:
         target = None
-    elif any(_is_part(change, original) for change in carried.changes):
+    elif asked.parts.hold(original):
         return None, NotRemediation.SAME_DEPLOYMENT
     else:
         target = past.latest_carrying(deployment.repository, original)
@@ -279,7 +313,7 @@ def _static(
     """The first static rule that sees something decides; it blames the deployment just before."""
     for rule in rules.static:
         texts = (text for subject in subjects for text in subject.texts.get(rule.rule.field, ()))
-        hit = next(iter(matches(rule, texts)), None)
+        hit = next((hit for text in texts for hit in matches(rule, (text,))), None)
         if hit is None:
             continue
         if rule.rule.blame == "none":
@@ -325,15 +359,6 @@ def _subjects(carried: Carried, past: SeriesPast) -> list[Subject]:
     return subjects
 
 
-def _is_part(change: CarriedChange, original: Original) -> bool:
-    """Whether a change belongs to what a text points to."""
-    if original.sha is not None and original.sha in (change.sha, change.original_of):
-        return True
-    if original.number is not None:
-        return original.number == change.number
-    return change.sha in original.commits
-
-
 def flag_pull_request(
     pull_request: PullRequest,
     messages: Sequence[str],
@@ -347,8 +372,9 @@ def flag_pull_request(
     """
     subject = subject_of(pull_request, messages, shas)
     unknown = None
+    steps: Steps = {}
     for rule in rules.linked:
-        for link in links_of(subject, rule, rules, origins):
+        for link in links_of(subject, rule, rules, origins, steps):
             original = link.original
             if link.reland:
                 return None

@@ -6,7 +6,7 @@ commits of the chain, and only where one of them is not known the titles that gi
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import re2
 
@@ -105,13 +105,27 @@ def subject_of(pull_request: PullRequest, messages: Iterable[str], shas: Iterabl
     )
 
 
-def links_of(subject: Subject, rule: CompiledRule, rules: CompiledRules, origins: Origins) -> Iterator[Link]:
-    """What one linked rule sees in a subject."""
+class Step(NamedTuple):
+    """One of a chain of reverts: how many it stands for (`None`: it is not known), and what it reverts if the chain goes on."""
+
+    reverts: int | None
+    following: Original | None = None
+
+
+Steps = dict[Original, Step]
+"""The steps found so far with the same rules and origins: many reverts may stand at the end of one chain."""
+
+
+def links_of(
+    subject: Subject, rule: CompiledRule, rules: CompiledRules, origins: Origins, steps: Steps | None = None
+) -> Iterator[Link]:
+    """What one linked rule sees in a subject; `steps` are remembered, also for the next subject."""
+    steps = {} if steps is None else steps
     for hit in matches(rule, subject.texts.get(rule.rule.field, ())):
         original = find_original(hit, subject, origins)
         reland = False
         if rules.options.reland == "parity" and _is_revert(hit):
-            behind = None if original is None else _chain(original, rules, origins)
+            behind = None if original is None else _chain(original, rules, origins, steps)
             reland = (_spoken(subject) if behind is None else 1 + behind) % 2 == 0
         yield Link(hit=hit, original=original, reland=reland)
 
@@ -167,23 +181,35 @@ def _by_title(hit: Hit, subject: Subject, origins: Origins) -> Original | None:
     return None if found is None else Original(number=found[1])
 
 
-def _chain(start: Original, rules: CompiledRules, origins: Origins) -> int | None:
+def _chain(start: Original, rules: CompiledRules, origins: Origins, steps: Steps) -> int | None:
     """How many reverts stand in the chain that begins at an original (0: it reverts nothing); `None`: it is not known."""
     count, here = 0, start
     seen: set[Original] = set()
     while here not in seen and len(seen) < MAX_CHAIN:
         seen.add(here)
-        subject = _known_subject(here, rules, origins)
-        if subject is None:
+        if here not in steps:
+            steps[here] = _step(here, rules, origins)
+        step = steps[here]
+        if step.reverts is None:
             return count or None
-        hits = list(_revert_hits(subject, rules))
-        if not hits:
+        count += step.reverts
+        if step.following is None:
             return count
-        following = next((found for hit in hits if (found := find_original(hit, subject, origins)) is not None), None)
-        if following is None or _known_subject(following, rules, origins) is None:
-            return count + _spoken(subject)
-        count, here = count + 1, following
+        here = step.following
     return count
+
+
+def _step(here: Original, rules: CompiledRules, origins: Origins) -> Step:
+    subject = _known_subject(here, rules, origins)
+    if subject is None:
+        return Step(None)
+    hits = list(_revert_hits(subject, rules))
+    if not hits:
+        return Step(0)
+    following = next((found for hit in hits if (found := find_original(hit, subject, origins)) is not None), None)
+    if following is None or _known_subject(following, rules, origins) is None:
+        return Step(_spoken(subject))
+    return Step(1, following)
 
 
 def _known_subject(original: Original, rules: CompiledRules, origins: Origins) -> Subject | None:
@@ -213,23 +239,24 @@ def _is_revert(hit: Hit) -> bool:
     return any(_REVERTS.search(text) for text in (hit.rule.id, hit.rule.pattern, hit.before))
 
 
-_TITLE = re2.compile(r'(?s)^(Revert|Reapply) "(.*)"$')
+_QUOTES = {'Revert "': 1, 'Reapply "': 2}
+"""Titles of reverts, and how many they tell of."""
 
 
 def _spoken(subject: Subject) -> int:
     """How many reverts the titles tell of (git calls the revert of a revert `Reapply`), at least 1."""
     titles = [*subject.texts.get("pr_title", ())]
     titles += [message.split("\n", 1)[0] for message in subject.texts.get("commit_message", ())]
-    return max([1, *(_nested(title.strip()) for title in titles if title.isascii() or _encodable(title))])
+    return max([1, *(_nested(title.strip()) for title in titles)])
 
 
 def _nested(title: str) -> int:
-    count = 0
-    while (found := _TITLE.search(title)) is not None:
-        count += 1 if found.group(1) == "Revert" else 2
-        title = found.group(2)
+    """How many reverts a title has around it, each in quotes of its own."""
+    count = at = 0
+    end = len(title)
+    while (word := next((each for each in _QUOTES if title.startswith(each, at)), None)) is not None:
+        at, end = at + len(word), end - 1
+        if end < at or title[end] != '"':
+            break
+        count += _QUOTES[word]
     return count
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
