@@ -15,6 +15,7 @@ import pytest
 from tests.clients.programs import DATADOG_CI, SITE, DatadogCi, Done, run
 from tests.clients.test_git_upload import clone, history
 from tests.support.gitrepo import git
+from tests.support.pagerduty import event
 from tests.support.server import API_KEY, Served, until
 
 pytestmark = pytest.mark.xdist_group("clients: seeds")
@@ -63,6 +64,36 @@ def test_the_failure_by_curl(datadog_ci: DatadogCi) -> None:
     assert (one["services"], one["team"], one["env"], one["severity"]) == (["shopist"], "shopist-devs", "prod", "High")
     assert (one["started_at"], one["finished_at"], one["time_to_restore"]) == (*INSTANTS, 10)
     assert one["name"] == "Web server is down failing all requests"
+
+
+def test_pagerduty_as_its_table_says(house: Served, tmp_path: Path) -> None:
+    """The webhook with the URL, the events and the headers of the page; curl plays PagerDuty, under the intake's name."""
+    table = seed("pagerduty.html")
+    target = re.search(r"<code>(https://webhook-intake.*?)</code>", table)
+    assert target is not None
+    events = re.findall(r"-<code>(incident\.[a-z_.]+)</code>", table)
+    names = re.findall(r"<code>(DD-API-KEY|dd_env)</code>", table)
+    assert (len(events), names) == (11, ["DD-API-KEY", "dd_env"])
+    script = [f"cd {tmp_path}"]
+    for minute, type in enumerate(events):
+        (tmp_path / f"{minute}.json").write_bytes(event(type, minute))
+        url = re.sub(r"\{\{.*?\}\}", SITE, target[1])
+        script.append(
+            f"curl -sS -w '%{{http_code}}\\n' --connect-to ::127.0.0.1:{house.port} -H 'X-Webhook-Id: seed-{minute}' "
+            f"-H 'DD-API-KEY: {API_KEY}' -H 'dd_env: prod' -H 'Content-Type: application/json' --data-binary @{minute}.json {url}"
+        )
+    done = run(["/bin/bash", "-e", "-c", "\n".join(script)], {**os.environ, "CURL_CA_BUNDLE": str(house.authority)}, cwd=tmp_path)
+    assert re.findall(r"\d{3}$", done.good(), re.MULTILINE) == ["202"] * 11
+
+    def look() -> bool:
+        told = house.get("/api/v1/deliveries?source=pagerduty")["data"]
+        return sorted((one["event"], one["state"]) for one in told) == sorted((type, "done") for type in events)
+
+    assert until(look, seconds=30, pause=0.2)
+    (one,) = house.get("/api/v1/failures?source=pagerduty&from=2020-01-01")["data"]
+    assert (one["id"], one["env"], one["services"], one["team"], one["severity"]) == (
+        "Q0STORY1", "prod", ["Checkout API"], "Payments", "P2",
+    )  # fmt: skip
 
 
 def test_the_deployment_by_command(datadog_ci: DatadogCi) -> None:
