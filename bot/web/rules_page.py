@@ -80,11 +80,17 @@ async def show_rules(request: web.Request) -> web.Response:
 
     values = await read(request, work)
     moved = 0 if answer is None else sum(one.today != one.proposed for one in answer.services)
-    shown = {"given": given, "answer": answer, "moved": moved, "sentence": summary(answer) if answer else ""}
-    asked_for = {"question": question, "error": error, "wrong": error.pointer if error else ""}
+    shown = {"answer": answer, "moved": moved, "names": _names(answer), "sentence": summary(answer) if answer else ""}
+    asked_for = {"given": given, "question": question, "error": error, "wrong": error.pointer if error else ""}
     words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED}
     values |= {**shown, **asked_for, **words, "form": _form(given, values["found"])}
     return render(request, "rules.html", values, status=error.status if error else 200)
+
+
+def _names(answer: TrialAnswer | None) -> dict[str, str]:
+    """What deployments are called for people: by version, else by commit."""
+    differences = () if answer is None else answer.differences
+    return {one.id: one.version or (one.commit_sha.hex()[:10] if one.commit_sha else "") for one in differences}
 
 
 def _form(given: Mapping[str, str], found: object) -> Mapping[str, object]:
