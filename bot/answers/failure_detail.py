@@ -14,11 +14,13 @@ from bot.answers.deployments import DeploymentShown, show_deployment
 from bot.answers.encode import Json, rfc3339, seconds, to_json
 from bot.answers.failure_history import active_time, load_spans
 from bot.answers.failures import FailureRow, FailureShown, load_failures, show_failure
+from bot.answers.pagerduty import PagerDutyIncident, find_pagerduty_incident
 from bot.answers.rows import DeploymentRow, load_pending, load_remedies
 from bot.dora.attribution import Attribution, Level
 from bot.dora.failures import Span, State
 from bot.dora.incidents import SOURCE as INCIDENTS
 from bot.dora.instants import DAY, LATEST, Duration, Instant
+from bot.dora.pagerduty import SOURCE as PAGERDUTY
 from bot.dora.reasons import NoRestore, NotComputed
 from bot.dora.sources import counts
 from bot.facts.names import Shown
@@ -83,6 +85,8 @@ class FailureDetail:
     """Why it is attributed to no deployment."""
     sources: tuple[str, ...]
     """All sources that use this id."""
+    pagerduty: PagerDutyIncident | None
+    """What PagerDuty says, and by which step it was mapped; `None` of other sources."""
 
 
 class _Near(NamedTuple):
@@ -122,6 +126,7 @@ def find_failure(
         left_out=left_out,
         nothing=next((link for link in links if link.level is Level.NONE), None),
         sources=tuple(one.source for one in rows),
+        pagerduty=find_pagerduty_incident(reader, id) if row.source == PAGERDUTY else None,
     )
 
 

@@ -1,15 +1,16 @@
 """Whose an incident of PagerDuty is, step by step, through HTTP; definitions may come before or after, and change."""
 
+import re
 from typing import Any
 
 import pytest
 
 from bot.dora.definitions import ServiceDefinition
-from bot.dora.pagerduty import Step, map_incident, service_page
-from bot.facts.pagerduty import load_directory, load_incident
+from bot.dora.pagerduty import Step, service_page
 from bot.sources.definitions import read_definitions
 from bot.store import Store
 from tests.support.pagerduty import alert, event, reference, service
+from tests.web.doors import API_KEY
 from tests.web.pagerduty_room import Room, open_room
 from tests.web.pagerduty_room import service as defined
 
@@ -28,10 +29,10 @@ async def mapped(room: Room) -> tuple[object, object, object]:
     return one["env"], one["services"], one["team"]
 
 
-def steps(room: Room) -> tuple[Step | None, Step | None, Step | None]:
+async def steps(room: Room) -> tuple[str | None, ...]:
     """The evidence of the same."""
-    found = room.store.read(lambda reader: map_incident(load_incident(reader, "Q0STORY1"), load_directory(reader)))
-    return found.envs.step, found.services.step, found.teams.step
+    response = await room.door.client.get("/api/v1/failures/Q0STORY1", headers={"Authorization": f"Bearer {API_KEY}"})
+    return tuple(one["step"] for one in (await response.json())["pagerduty"]["mapped_by"])
 
 
 MONITORS: dict[str, tuple[dict[str, Any], tuple[object, object, object]]] = {
@@ -70,6 +71,19 @@ async def test_step_1_the_monitor(store: Store, case: str) -> None:
         assert await mapped(room) == expected
 
 
+async def test_the_page_says_which_step_gave_what(store: Store) -> None:
+    async with open_room(store) as room:
+        room.define(defined("Shop", page=PAGE))
+        await room.tell(triggered(), dd_env="dev")
+        headers = {"Authorization": f"Bearer {API_KEY}", "Accept": "text/html"}
+        page = await (await room.door.client.get("/failures/Q0STORY1", headers=headers)).text()
+        words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+        assert "Environment dev the webhook’s header dd_env dd_env" in words
+        assert "Services Shop definitions that name the service’s page in PagerDuty service_url" in words
+        assert "Team Payments PagerDuty’s own names pagerduty" in words
+        assert 'href="https://acme.pagerduty.com/incidents/Q0STORY1"' in page
+
+
 async def test_an_event_without_monitor_never_weakens(store: Store) -> None:
     """A resolve by hand, also where it arrives first."""
     told = triggered(alerts=[alert("env:prod,service:shop,team:payments")]), triggered(9, "incident.resolved")
@@ -77,7 +91,7 @@ async def test_an_event_without_monitor_never_weakens(store: Store) -> None:
         await room.tell(told[1], dd_env="dev")
         assert await mapped(room) == ("dev", ["Checkout API"], "Payments")
         await room.tell(told[0])
-        assert await mapped(room) == ("prod", ["shop"], "payments") and steps(room) == (Step.MONITOR,) * 3
+        assert await mapped(room) == ("prod", ["shop"], "payments") and await steps(room) == (Step.MONITOR,) * 3
         assert (await room.failure())["time_to_restore"] == 540
 
 
@@ -126,7 +140,7 @@ async def test_steps_2_to_6(store: Store, case: str, first: str) -> None:
         await room.tell(triggered(**fields))
         room.define(*definitions)
         assert (await mapped(room))[1:] == expected
-        assert steps(room)[1:] == given
+        assert (await steps(room))[1:] == given
         room.define()
         assert (await mapped(room))[1] == ["Checkout API"], "its definition is gone"
 
