@@ -1,7 +1,7 @@
 """The services: all that are defined or were ever deployed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from bot.answers.cursors import Cursor
 from bot.answers.definitions import ORIGINS
@@ -17,6 +17,18 @@ from bot.store import Reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRuleShown:
+    """What a definition says of one rule; `kind` is linked or static, `None` stays as rules.yaml has it."""
+
+    kind: str
+    id: str
+    field: str | None
+    pattern: str | None
+    enabled: bool | None
+    blame: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionShown:
     """What a definition says, where it stands, and the places of those that it overrules. `origin` is folder, api or repository."""
 
@@ -26,6 +38,7 @@ class DefinitionShown:
     overrules: tuple[str, ...]
     source_patterns: tuple[str, ...] | None
     links: tuple[str, ...]
+    rules: tuple[OwnRuleShown, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +196,11 @@ def _show(
             overrules=tuple(claim.definition.place for claim in claims[1:]),
             source_patterns=definition.source_patterns,
             links=tuple(link.url for link in definition.links),
+            rules=tuple(
+                OwnRuleShown(kind=kind, **asdict(one))
+                for kind, said in (("linked", definition.rules.linked), ("static", definition.rules.static))
+                for one in said
+            ),
         ),
         envs=tuple(env or None for env in sorted(seen.envs or ())),
         repositories=tuple(sorted({*(seen.repositories or ()), *linked})),
