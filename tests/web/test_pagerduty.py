@@ -3,11 +3,16 @@
 import asyncio
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bot.cli.main import main
 from bot.dora.definitions import ServiceDefinition
 from bot.facts.keys import revoke_key
+from bot.sources.pagerduty import EVENTS
 from bot.store import Store
 from bot.store.opening import open_store
 from tests.support.pagerduty import DOCUMENTED, SECRET, event, iso, reference, service, signature
@@ -204,3 +209,43 @@ async def test_any_order_and_any_repetition_gives_the_same(store: Store, one_aft
         assert room.fingerprint() == one_after_another
         room.rebuild()
         assert room.fingerprint() == one_after_another
+
+
+# How it stands ------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_set_up_page_says_how_it_stands(store: Store) -> None:
+    async def told(**settings: str) -> str:
+        async with open_room(store, **settings) as room:
+            page = await (await room.door.client.get("/setup", headers={"Accept": "text/html"})).text()
+            return " ".join(re.sub(r"<[^>]+>", " ", page[page.index('id="pagerduty"') : page.index('id="sources"')]).split())
+
+    assert "off Set PAGERDUTY_WEBHOOK_SECRET , or create a key" in await told(GITHUB_WEBHOOK_SECRET=SECRET)
+    both = await told()
+    assert "Webhooks are taken with a signature by PAGERDUTY_WEBHOOK_SECRET , or with a key that may write failures." in both
+    assert "Webhook URL https://your.host/webhooks/pagerduty" in both and "none in 30 days" in both
+    async with open_room(store) as room:
+        await room.tell(TRIGGERED)
+    shown = await told(PAGERDUTY_WEBHOOK_SECRET=SECRET, PAGERDUTY_API_TOKEN=SECRET, BASE_URL="https://dora.example")
+    assert "incident.triggered, done" in shown and "asked for" in shown and "https://dora.example/webhooks/pagerduty" in shown
+
+
+def test_doctor_says_what_to_write_into_pagerduty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DATA_DIR": tmp_path, "SERVICE_DEFINITIONS": tmp_path / "none"}.items():
+        monkeypatch.setenv(name, str(value))
+
+    def said() -> str:
+        lines = CliRunner().invoke(main, ["doctor"]).output.splitlines()
+        return next(line for line in lines if "pagerduty webhooks" in line)
+
+    assert said().startswith("note   pagerduty webhooks are off: set PAGERDUTY_WEBHOOK_SECRET, or `rollforward keys create")
+    assert CliRunner().invoke(main, ["keys", "create", "pagerduty", "--scope", "failures:write"]).exit_code == 0
+    assert said().startswith("ok     pagerduty webhooks are on: in PagerDuty a Generic Webhook (v3) to https://your.host/webhooks/pagerduty, a custom")
+    monkeypatch.setenv("PAGERDUTY_WEBHOOK_SECRET", SECRET)
+    assert "its secret is in PAGERDUTY_WEBHOOK_SECRET" in said()
+
+
+def test_the_documentation_knows_every_event() -> None:
+    assert EVENTS.keys() == DOCUMENTED.keys()
+    text = (Path(__file__).parents[2] / "docs" / "pagerduty.md").read_text()
+    assert [type for type in EVENTS if f"`{type}`" not in text] == []
