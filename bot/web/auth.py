@@ -122,6 +122,15 @@ async def authorize(request: web.Request, access: Access) -> Principal:
             return await _reader(request, access)
 
 
+async def holder_of(request: web.Request, given: str, scope: str) -> Principal:
+    """Who holds a key that was typed into a form, found under PRINCIPAL from here on; raises HttpError 401 or 403."""
+    if not given:
+        raise _unauthorized("no_key", f"An API key with the scope {scope} is needed.")
+    if len(given) > LONGEST_KEY:
+        raise _unauthorized("bad_key", "That is no API key.")
+    return _with_scope(await _principal(request, given), scope)
+
+
 def require_scope(request: web.Request, scope: str) -> None:
     """For handlers that show more to some: raises HttpError 403 unless the key has the scope."""
     _with_scope(request[PRINCIPAL], scope)

@@ -69,14 +69,19 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         log.exception("request failed")
         error = HttpError(500, "internal", "Something went wrong here; the log knows it under this id.")
+    note_refusal(request, error)
+    if prefers_page(request):
+        return refusal(request, error, request_id=request[REQUEST_ID])
+    return error_response(request, error, request_id=request[REQUEST_ID])
+
+
+def note_refusal(request: web.Request, error: HttpError) -> None:
+    """Count a refusal, and say in the log which key was refused and why."""
     if error.status in (401, 403):
         # Senders get one word for an answer; who runs this needs to know which pipeline it is, and why.
         who = request.get(PRINCIPAL)
         log.warning("refused", reason=error.title, detail=error.detail, key=who.name if who is not None else "")
     request.app[METRICS].refusals.labels(status=str(error.status), reason=error.title).inc()
-    if prefers_page(request):
-        return refusal(request, error, request_id=request[REQUEST_ID])
-    return error_response(request, error, request_id=request[REQUEST_ID])
 
 
 async def careful_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:

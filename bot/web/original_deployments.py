@@ -44,7 +44,7 @@ LIST_TYPE = "dora_deployments_list_request"
 _REMEDIATION = "/data/attributes/remediation"
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
     """The deployment that is corrected, the one that mended it, if one is named, and whose that is, if it is known."""
 
     row: DeploymentRow
@@ -90,8 +90,8 @@ async def patch_deployment(request: web.Request) -> web.Response:
     """Correct whether a deployment failed, and what mended it."""
     id = from_path(request, "id")
     patch = await parsed_body(request, partial(parse_patch, id=id))
-    target = await read(request, lambda reader: _target(reader, _known(reader, id), patch))
-    return await _correct(request, target, patch)
+    await correct(request, await read(request, lambda reader: find_target(reader, _known(reader, id), patch)), patch)
+    return json_api({"data": None}, status=202)
 
 
 async def patch_by_version(request: web.Request) -> web.Response:
@@ -99,10 +99,11 @@ async def patch_by_version(request: web.Request) -> web.Response:
     release, patch = await parsed_body(request, parse_patch_by_version)
     check_services(request, release.service)
 
-    def work(reader: Reader) -> _Target:
-        return _target(reader, _known(reader, _latest(reader, release) or ""), patch)
+    def work(reader: Reader) -> Target:
+        return find_target(reader, _known(reader, _latest(reader, release) or ""), patch)
 
-    return await _correct(request, await read(request, work), patch)
+    await correct(request, await read(request, work), patch)
+    return json_api({"data": None}, status=202)
 
 
 async def delete_deployment(request: web.Request) -> web.Response:
@@ -121,7 +122,8 @@ async def delete_deployment(request: web.Request) -> web.Response:
     return json_api({"data": None}, status=202)
 
 
-async def _correct(request: web.Request, target: _Target, patch: Patch) -> web.Response:
+async def correct(request: web.Request, target: Target, patch: Patch) -> None:
+    """Record what the holder of the request's key says of a deployment; raises HttpError 403 for a key of other services."""
     row, who = target.row, request[PRINCIPAL].name
     # Both change: what failed, and the type of what mended it.
     check_services(request, row.service, *target.mended_by)
@@ -138,7 +140,6 @@ async def _correct(request: web.Request, target: _Target, patch: Patch) -> web.R
 
     await record(request, work, event="deployment_patch", body=render_patch(patch, id=row.id))
     log.info("deployment corrected", id=row.id, service=row.service, env=row.env, by=who)
-    return json_api({"data": None}, status=202)
 
 
 def _known(reader: Reader, id: str) -> DeploymentRow:
@@ -152,11 +153,11 @@ def _latest(reader: Reader, release: Release) -> str | None:
     return find_latest(reader, release.service, release.env, release.version)
 
 
-def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> _Target:
-    """What is corrected; a remediation named by its version is the latest one of that version in the same service and env."""
+def find_target(reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
+    """What is corrected; raises HttpError 400. A remediation that is named by its version is the latest one of that version in the same service and env."""
     told = patch.remediation
     if not isinstance(told, PatchedRemediation):
-        return _Target(row, None)
+        return Target(row, None)
     named: str | None = told.id
     if told.version:
         named = _latest(reader, Release(service=row.service, env=row.env, version=told.version))
@@ -168,7 +169,7 @@ def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> _Target:
     if named == row.id:
         raise HttpError(400, "same_deployment", "A deployment does not mend itself.", pointer=_REMEDIATION)
     standing = find_standing(reader, named or "")
-    return _Target(row, named, () if standing is None else (standing.service,))
+    return Target(row, named, () if standing is None else (standing.service,))
 
 
 _WHOLE = ("/api/v2/dora/deployment", "/api/v2/dora/deployments")

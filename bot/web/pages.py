@@ -1,25 +1,21 @@
 """The pages: server-rendered, complete without JavaScript, every filter in the URL."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
-from markupsafe import Markup
 
-from bot.answers import changes, definitions, deliveries, deployments, metrics, paths, repositories, services
-from bot.answers.deployments import DeploymentShown
-from bot.answers.explain import Explanation, explain
+from bot.answers import definitions, deliveries, deployments, metrics, paths, repositories, services
 from bot.answers.gathered import group, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
 from bot.dora.lead_time import STAGES
-from bot.dora.metrics import summarise
 from bot.store import Reader
 from bot.web import words
 from bot.web.auth import OPEN, READ, Row
-from bot.web.charts import columns, stacked
-from bot.web.context import EXPLAIN
+from bot.web.charts import columns
+from bot.web.deployment_page import stage_bar
 from bot.web.page_questions import asked_for, options_of, parse_page
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
 from bot.web.rendering import STATIC, page, render
@@ -85,7 +81,7 @@ async def service(request: web.Request) -> web.Response:
             "scene": scene,
             "not_compared": not_compared(scene, first),
             "whole": one,
-            "bar": _bar((name, one.metrics.lead_time.stages[name].mean) for name in STAGES),
+            "bar": stage_bar((name, one.metrics.lead_time.stages[name].mean) for name in STAGES),
             "charts": _charts(one),
             "deployments": deployments.list_deployments(reader, filters, view.page),
             "paths": paths.find_paths(reader, name),
@@ -97,37 +93,6 @@ async def service(request: web.Request) -> web.Response:
     missing = not_counted(whole.metrics) if isinstance(whole, Picture) else []
     here = f"/services/{quote(name, safe='')}"
     return render(request, "service.html", {"view": view, "path": here, "not_counted": missing, **found}, tz=view.question.tz)
-
-
-async def deployment(request: web.Request) -> web.Response:
-    """One deployment: every commit with its reason, the stages, the evidence, and how to check it."""
-    asked(lambda: Form(parameters(request), known=()))
-    id, source = from_path(request, "id"), request.app[EXPLAIN]
-
-    def work(reader: Reader) -> tuple[Explanation, dict[str, DeploymentShown | None]]:
-        found = explain(reader, source, id)
-        if found is None:
-            raise not_found()
-        limit_to_services(request, found.deployment.service)
-        others = {one for part in found.evidence for one in (part.deployment, part.target, part.original) if one}
-        if found.deployment.merged_into is not None:
-            others.add(found.deployment.merged_into)
-        if found.deployment.remediation is not None:
-            others.add(found.deployment.remediation.id)
-        return found, {other: deployments.find_deployment(reader, other) for other in sorted(others - {id})}
-
-    found, others = await read(request, work)
-    stages = _stages(found.changes)
-    values = {
-        "others": others,
-        "found": found,
-        "one": found.deployment,
-        "kept": [change for change in found.changes if change.kept],
-        "dropped": [change for change in found.changes if not change.kept],
-        "stage_rows": stages,
-        "bar": _bar((name, mean) for name, mean, *_ in stages),
-    }
-    return render(request, "deployment.html", values)
 
 
 async def repository_list(request: web.Request) -> web.Response:
@@ -196,35 +161,13 @@ def _charts(one: Picture) -> list[tuple[str, object]]:
     ]
 
 
-def _bar(means: Iterable[tuple[str, float | None]]) -> Markup:
-    """The stages' means as one bar."""
-    parts = [(words.STAGE_NAMES[name], mean, words.duration(mean)) for name, mean in means]
-    told = ", ".join(f"{title} {shown}" for title, _, shown in parts)
-    return stacked(parts, label=f"Mean of each stage: {told}")
-
-
 def _told(names: Sequence[str], shown: Sequence[str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
-
-
-def _stages(found: Sequence[changes.ChangeShown]) -> list[tuple[str, float | None, float | None, int, list[tuple[int, str]]]]:
-    """(stage, mean, median, over how many commits, [(how many lack it, why)]) over the kept commits."""
-    kept = [change for change in found if change.kept]
-    rows = []
-    for name in STAGES:
-        summary = summarise(value for change in kept if (value := change.stages[name]) is not None)
-        reasons: dict[str, int] = {}
-        for change in kept:
-            if name in change.absent:
-                reasons[change.absent[name]] = reasons.get(change.absent[name], 0) + 1
-        rows.append((name, summary.mean, summary.median, summary.count, [(reasons[slug], slug) for slug in sorted(reasons)]))
-    return rows
 
 
 ROWS: tuple[Row, ...] = (
     Row("GET", "/", page(overview), READ),
     Row("GET", "/services/{name:[^/]+}", page(service), READ),
-    Row("GET", "/deployments/{id}", page(deployment), READ),
     Row("GET", "/repositories", page(repository_list), READ),
     Row("GET", "/deliveries", page(delivery_list), READ),
     Row("GET", "/definitions", page(definition_list), READ),

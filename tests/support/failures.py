@@ -70,6 +70,18 @@ def troubled(now: Instant) -> Seed:
     at = now - 90 * MINUTE
     add_incident(seed, "incident-2", "web", ("active", at), ("stable", at + 30 * MINUTE), name="Login loops", severity="SEV-3",
                  time_to_restore=30 * MINUTE)  # fmt: skip
+    correct(seed, "checkout-prod-45", at=now - 3 * HOUR, reason="Orders were lost; nobody noticed until the audit.", mended_by="checkout-prod-46")
     return seed
+
+
+def correct(seed: Seed, id: str, *, at: Instant, reason: str, mended_by: str) -> None:
+    """A person said that a deployment failed and was rolled forward by another; what follows from it is derived."""
+    key = {"id": "k1", "name": "Ada's laptop", "digest": b"k1", "scopes": "[]", "services": "[]", "created_at": at, "revoked_at": None}
+    seed.rows["api_key"].append(key)
+    said = {"deployment_id": id, "received_at": at, "receipt": 1, "told_by": "k1", "reason": reason, "change_failure": "true"}
+    seed.rows["deployment_override"].append(said | {"remediation_type": "rollforward", "remediation_id": mended_by})
+    next(row for row in seed.rows["classification"] if row["deployment_id"] == id)["failed"] = 1
+    next(row for row in seed.rows["classification"] if row["deployment_id"] == mended_by)["type"] = "rollforward"
+    seed.remediation(mended_by, id, type="rollforward", rule="override", field="override", value="k1", original=mended_by)
 
 

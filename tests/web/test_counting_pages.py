@@ -46,15 +46,15 @@ async def test_a_correction_is_seen_everywhere_and_can_be_taken_back(store: Stor
         await correct(door, room, two, change_failure=True)
         failed, remediation, recovery, page = await shown()
         assert (failed, remediation, recovery) == (True, None, None)
-        assert "Yes, as a person said; what remediated it is not known." in page
+        assert "<b>Yes</b>, as a person said." in page and "nobody that is known" in page
         await correct(door, room, two, change_failure=False)
         failed, _, _, page = await shown()
         assert failed is False
-        assert "No, as a person said." in page
+        assert "<b>No</b>, as a person said." in page
         await correct(door, room, two, remediation={"type": "rollforward", "id": back})
         failed, remediation, recovery, page = await shown()
         assert (failed, remediation, recovery) == (True, {"id": back, "type": "rollforward"}, 100)
-        assert "override" in page
+        assert "a person said so" in page
         await correct(door, room, two, change_failure=None)
         assert (await shown())[:3] == (True, {"id": back, "type": "rollback"}, 100)
         audit = (await (await door.client.get(f"/api/v1/deployments/{two}/explain")).json())["overrides"]
@@ -85,7 +85,7 @@ async def test_pages_say_what_is_merged_and_what_is_off(store: Store, path: str)
         assert "the same release, as another source saw it" in text
     if path == "/deployments/sent":
         assert '<a href="/deployments/seen">apm</a>' in text
-        assert "Yes, as a person said" in text, "also when it was said of the merged one"
+        assert "<b>Yes</b>, as a person said" in text, "also when it was said of the merged one"
     if path == "/deployments/off":
         assert "It does not count: its data source is switched off." in text
 

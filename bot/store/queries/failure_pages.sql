@@ -16,3 +16,13 @@ WHERE d.service IN (:keys) AND d.gone = 0 AND d.finished_at >= :from_at AND d.fi
 -- name: remediated_by
 -- What these deployments remediated.
 SELECT r.deployment_id, r.target FROM remediation r WHERE r.deployment_id IN (:keys)
+
+-- name: later_in_series
+-- The deployments of a series that finished at an instant or later, the earliest first.
+SELECT d.id FROM deployment d
+WHERE d.service = :service AND d.env = :env AND d.gone = 0 AND d.finished_at >= :from_at
+ORDER BY d.finished_at, d.started_at, d.id LIMIT :n
+
+-- name: mark_pending
+-- Whether something is about to be derived again.
+SELECT count(*) FROM mark WHERE stage = :stage AND key = :key
