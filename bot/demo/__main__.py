@@ -92,8 +92,8 @@ def _organisation(folder: Path) -> Organisation:
 async def _play(api: Api, organisation: Organisation, options: argparse.Namespace, *, check_it: bool) -> None:
     begun = time.monotonic()
     played = await play(api, story(organisation))
-    compare_with_first_play(options.data, options.url or "the demo's own server", played.deployments)
-    say(f"demo: {played.fresh} webhooks were new, {played.known} known; {len(set(played.deployments.values()))} deployments")
+    compare_with_first_play(options.data, options.url or "the demo's own server", played.calls)
+    say(f"demo: {played.fresh} webhooks were new, {played.known} known; {len(set(played.calls.values()))} deployments and failures")
     if not check_it:
         return
     agreed = await check(api, organisation, load_table(), withheld=options.withhold_pulls, deadline=options.deadline)

@@ -31,11 +31,16 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "recovery_median": ("failed_deployment_recovery_time", "median"),
     "recovered": ("failed_deployment_recovery_time", "count"),
     "unrecovered": ("failed_deployment_recovery_time", "unrecovered"),
+    "failures": ("failures", "count"),
+    "restored": ("time_to_restore", "count"),
+    "restore_median": ("time_to_restore", "median"),
+    "open": ("time_to_restore", "open"),
     "rework": ("deployment_rework_rate", "count"),
     "rework_rate": ("deployment_rework_rate", "value"),
     **{f"{stage} {what}": ("change_lead_time", "stages", stage, what) for stage in STAGES for what in ("median", "commits")},
 }
 """Where each number of the table stands in the answer of /api/v1/metrics."""
+INCIDENTS = [("formula", "incidents")]
 
 
 class Differences(DemoError):
@@ -120,11 +125,32 @@ async def observed_facts(api: Api, organisation: Organisation, table: Table, *, 
         facts["not flagged"] = " ".join(flagless)
     names = {name for name in table.metrics if name != "all"}
     period = [("from", iso(organisation.base + WINDOW[0])), ("to", iso(organisation.base + WINDOW[1]))]
-    grouped = await api.get("/api/v1/metrics", [*period, ("group_by", "service")])
-    whole = await api.get("/api/v1/metrics", period)
-    for name, row in _groups(grouped, whole):
+    by_service = [*period, ("group_by", "service")]
+    for name, row in _groups(await api.get("/api/v1/metrics", by_service), await api.get("/api/v1/metrics", period)):
         if name in names or name == "all":
             facts |= _metrics(name, row, table, withheld=withheld)
+    incidents = await api.get("/api/v1/metrics", by_service + INCIDENTS), await api.get("/api/v1/metrics", period + INCIDENTS)
+    for name, row in _groups(*incidents):
+        if name in names or name == "all":
+            facts[f"{name} incident_rate"] = text(_at(row, ("change_failure_rate", "value")))
+    return facts | await _failures(api, organisation, table, keys)
+
+
+async def _failures(api: Api, organisation: Organisation, table: Table, keys: Mapping[str, str]) -> Facts:
+    """What is said of each failure of the table, and of any other of its services."""
+    wanted = {(row["began"], *cast(list[str], row["services"])): key for key, row in table.failures.items()}
+    services = {str(row["service"]) for row in table.deployments.values()}
+    facts: Facts = {}
+    for row in await api.everything("/api/v1/failures"):
+        named = sorted(cast(list[str], row["services"]))
+        if services.isdisjoint(named):
+            continue
+        key = wanted.get((int(_instant(str(row["started_at"]))) - organisation.base, *named)) or f"unexpected {row['id']}"
+        detail = await api.get(f"/api/v1/failures/{row['id']}")
+        facts |= {f"{key} {name}": text(row[name]) for name in ("severity", "state", "time_to_restore")}
+        near = [(keys.get(str(one["id"])), one["attribution"]) for one in cast(Sequence[Row], detail["deployments"])]
+        told = sorted(f"{name} {cast(Row, link)['level']}" for name, link in near if link)
+        facts[f"{key} near"] = "; ".join(told) or "none"
     return facts
 
 

@@ -1,4 +1,4 @@
-"""What the demo sends: signed webhooks and deployment calls, as bytes."""
+"""What the demo sends: signed webhooks, calls about deployments and failures, as bytes."""
 
 import hashlib
 import hmac

@@ -26,6 +26,7 @@ class Table:
     evidence: Mapping[str, Mapping[str, str]]
     near_misses: Mapping[str, str]
     changes: tuple[Row, ...]
+    failures: Mapping[str, Row]
     metrics: Mapping[str, Row]
     withheld: tuple[Row, ...]
 
@@ -38,6 +39,7 @@ def load_table() -> Table:
         evidence=raw["evidence"],
         near_misses=raw["near_misses"],
         changes=tuple(raw["changes"]),
+        failures=raw["failures"],
         metrics=raw["metrics"],
         withheld=tuple(raw["withheld"]),
     )
@@ -66,6 +68,9 @@ def expected_facts(table: Table, organisation: Organisation, *, withheld: bool) 
         facts[f"{key} changes"] = str(len(mine))
         for change in mine:
             _change(facts, row, change, withheld=withheld)
+    for key, row in table.failures.items():
+        for name in ("severity", "state", "time_to_restore", "near"):
+            facts[f"{key} {name}"] = text(row[name])
     for name, row in table.metrics.items():
         facts |= {f"{name} {what}": value for what, value in _metrics(row, withheld=withheld)}
     return facts
@@ -112,6 +117,10 @@ def _metrics(row: Row, *, withheld: bool) -> Iterator[tuple[str, str]]:
     yield "per_day", text(deployments / DAYS)
     for name in ("days_with_deployment", "median_gap", "failed", "recovery_median", "recovered", "unrecovered", "rework"):
         yield name, text(row[name])
+    for name in ("failures", "restored", "restore_median", "open"):
+        yield name, text(row[name])
+    failures, compared = cast(tuple[int, int], row["incidents"])
+    yield "incident_rate", text(failures / compared if compared else None)
     yield "failure_rate", text(failed / deployments)
     yield "rework_rate", text(rework / deployments)
     for reason, count in cast(Mapping[str, int], row["not_counted"]).items():

@@ -63,12 +63,12 @@ def given_secret(environ: Mapping[str, str], name: str, path: Path | None) -> st
 
 
 def compare_with_first_play(folder: Path, server: str, ids: Mapping[str, str]) -> None:
-    """The same deployment has the same id in every play; raises DemoError if not. The first play is written down."""
+    """The same deployment or failure has the same id in every play; raises DemoError if not. The first play is written down."""
     note = folder / "deployment-ids.json"
     if not note.exists():
         note.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
         return
     first = json.loads(note.read_text(encoding="utf-8"))
-    changed = [f"  {name}: {first.get(name)} at first, now {id} ({server})" for name, id in ids.items() if first.get(name) != id]
+    changed = [f"  {name}: {first.get(name)} at first, now {id} ({server})" for name, id in ids.items() if first.get(name, id) != id]
     if changed:
-        raise DemoError("\n".join(["a deployment that was sent again got another id:", *changed]))
+        raise DemoError("\n".join(["what was sent again got another id:", *changed]))

@@ -20,11 +20,11 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """How a play went: deliveries the server did not know yet, those it knew, and the id of each deployment call by its name."""
+    """How a play went: deliveries the server did not know yet, those it knew, and the id of each call by its name."""
 
     fresh: int
     known: int
-    deployments: Mapping[str, str]
+    calls: Mapping[str, str]
 
 
 def say(text: str) -> None:
@@ -100,17 +100,17 @@ async def play(api: Api, deliveries: Sequence[Delivery]) -> Played:
     for n, delivery in enumerate(deliveries, 1):
         status, answer = await api.send(delivery)
         if delivery.kind == "api":
-            ids[delivery.name] = _deployment_id(delivery, answer)
+            ids[delivery.name] = _id_of(delivery, answer)
         elif status == 202:
             fresh += 1
         else:
             known += 1
         if n % 50 == 0 or n == len(deliveries):
             say(f"  sent {n} of {len(deliveries)}")
-    return Played(fresh=fresh, known=known, deployments=ids)
+    return Played(fresh=fresh, known=known, calls=ids)
 
 
-def _deployment_id(delivery: Delivery, answer: object) -> str:
+def _id_of(delivery: Delivery, answer: object) -> str:
     match answer:
         case {"data": {"id": str(id)}}:
             return id

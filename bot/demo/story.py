@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.demo.deliveries import Delivery, iso, stable_sha
+from bot.demo.failures import failure_calls
 from bot.demo.github_events import github_events
 from bot.demo.gitlab_events import gitlab_events
 from bot.demo.history import Moment
@@ -104,6 +105,7 @@ def story(organisation: Organisation) -> list[Delivery]:
     calls = {spec.key: _call(organisation, spec) for spec in DEPLOYMENTS}
     events = [*github_events(organisation.shop), *gitlab_events(organisation.ledger)]
     events += [call for key, call in calls.items() if key not in LATE]
+    events += failure_calls(organisation)
     events.sort(key=lambda delivery: (delivery.at, delivery.kind == "api", delivery.name))
     return [*events, *(calls[key] for key in LATE), *_repeats(organisation)]
 
@@ -171,8 +173,9 @@ def _url(spec: DeploymentSpec) -> str:
 def describe(organisation: Organisation) -> str:
     """One line about the organisation, for people."""
     deliveries = story(organisation)
-    calls = sum(delivery.kind == "api" for delivery in deliveries)
+    calls = sum(delivery.event == "deployment" for delivery in deliveries)
+    failures = sum(delivery.event == "failure" for delivery in deliveries)
     return (
-        f"{len(deliveries) - calls} webhooks and {calls} deployment calls about two repositories, "
+        f"{len(deliveries) - calls - failures} webhooks, {calls} deployment calls and {failures} failure calls about two repositories, "
         f"{iso(deliveries[0].at)[:10]} to {iso(organisation.base)[:10]}"
     )

@@ -83,7 +83,23 @@ def change(row: dict[str, str]) -> dict[str, object]:
     }
 
 
-def metrics(row: dict[str, str], stage_row: dict[str, str], reasons: dict[str, str]) -> dict[str, object]:
+def failure(row: dict[str, str]) -> dict[str, object]:
+    return {
+        "services": row["services"].split(),
+        "env": row["env"],
+        "severity": row["severity"],
+        "version": or_none(row["version"]),
+        "began": moment(row["began"]),
+        "ended": None if row["ended"] == NONE else moment(row["ended"]),
+        "state": row["state"],
+        "time_to_restore": None if row["time to restore"] == NONE else duration(row["time to restore"]),
+        "near": row["near"],
+    }
+
+
+def metrics(
+    row: dict[str, str], stage_row: dict[str, str], reasons: dict[str, str], failures: dict[str, str]
+) -> dict[str, object]:
     medians = [stage_row[name].split(" of ") for name in ("to ready", "review", "merge", "to deploy", "deploy")]
     return {
         "deployments": int(row["deployments"]),
@@ -100,6 +116,11 @@ def metrics(row: dict[str, str], stage_row: dict[str, str], reasons: dict[str, s
         "recovered": int(row["recovered"]),
         "unrecovered": int(row["unrecovered"]),
         "rework": int(row["rework"]),
+        "failures": int(failures["failures"]),
+        "restored": int(failures["restored"]),
+        "restore_median": None if failures["median time to restore"] == NONE else duration(failures["median time to restore"]),
+        "open": int(failures["open"]),
+        "incidents": [int(n) for n in failures["by incidents"].split("/")],
         "not_counted": {name: int(n) for name, n in (part.split(" ") for part in reasons["reasons"].split(", "))},
     }
 
@@ -107,16 +128,18 @@ def metrics(row: dict[str, str], stage_row: dict[str, str], reasons: dict[str, s
 def expected_by_hand() -> dict[str, object]:
     deployments, evidence, near_misses = tables("Deployments")
     (changes,) = tables("Changes, lead times and stages")
-    totals, stage_rows, reasons = tables("Metrics of the whole period")
+    (failures,) = tables("Failures")
+    totals, stage_rows, reasons, failure_rows = tables("Metrics of the whole period")
     (withheld,) = tables("Heads withheld")
     return {
         "deployments": {row["key"]: deployment(row) for row in deployments},
         "evidence": {row["deployment"]: {"mends": row["mends"], "rule": row["rule"]} for row in evidence},
         "near_misses": {row["deployment"]: f"{row['rule']} {row['reason']}" for row in near_misses},
         "changes": [change(row) for row in changes],
+        "failures": {row["key"]: failure(row) for row in failures},
         "metrics": {
-            row["service"]: metrics(row, stage_row, reason)
-            for row, stage_row, reason in zip(totals, stage_rows, reasons, strict=True)
+            row["service"]: metrics(row, *others)
+            for row, *others in zip(totals, stage_rows, reasons, failure_rows, strict=True)
         },
         "withheld": [change(row) for row in withheld],
     }

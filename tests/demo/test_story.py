@@ -182,9 +182,16 @@ def test_gitlab_merge_requests(organisation: Organisation, deliveries: list[Deli
 
 
 def test_deployment_calls(organisation: Organisation, deliveries: list[Delivery]) -> None:
-    calls = [json.loads(one.body)["data"]["attributes"] for one in deliveries if one.kind == "api"]
+    calls = [json.loads(one.body)["data"]["attributes"] for one in deliveries if one.event == "deployment"]
     assert len(calls) == 47
     assert sum("git" not in call for call in calls) == 2
     assert sum("env" not in call for call in calls) == 2
     assert sum("id" in call for call in calls) == 2
     assert {len(str(call["started_at"])) for call in calls} == {10, 13, 19}
+
+
+def test_a_failure_is_told_when_it_begins_and_again_when_it_is_over(deliveries: list[Delivery]) -> None:
+    calls = [json.loads(one.body)["data"]["attributes"] for one in deliveries if one.event == "failure"]
+    matched = Counter((call["env"], *call["services"], call["started_at"]) for call in calls)
+    assert sorted(matched.values()) == [1, 2, 2, 2, 2]
+    assert sum("finished_at" in call for call in calls) == 4

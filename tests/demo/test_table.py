@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from bot.demo.expected import TABLE, load_table
+from bot.demo.failures import FAILURES
 from bot.demo.story import DEPLOYMENTS
 from tests.demo.tables import STAGES, expected_by_hand, moment, tables
 
@@ -79,8 +80,33 @@ def test_metrics_follow_from_the_rows(service: str) -> None:
         "recovered": len(recoveries),
         "unrecovered": 0,
         "rework": sum(row["type"] != "standard" for row in rows.values()),
+        **_failures(service, rows),
         "not_counted": dict(reasons),
     }
+
+
+def _failures(service: str, rows: dict[str, object]) -> dict[str, object]:
+    told = [row for row in load_table().failures.values() if service == "all" or service in row["services"]]
+    restores = [row["time_to_restore"] for row in told if row["time_to_restore"] is not None]
+    named = {name for row in told for name in row["services"]}
+    return {
+        "failures": len(told),
+        "restored": len(restores),
+        "restore_median": statistics.median(restores) if restores else None,
+        "open": len(told) - len(restores),
+        "incidents": [len(told), sum(row["service"] in named for row in rows.values())],
+    }
+
+
+def test_the_story_tells_the_failures_of_the_table() -> None:
+    told = {
+        spec.key: (sorted(spec.services), spec.env, spec.severity, spec.version or None, moment(spec.began), spec.ended and moment(spec.ended))
+        for spec in FAILURES
+    }
+    table = load_table().failures
+    columns = ("services", "env", "severity", "version", "began", "ended")
+    assert told == {key: tuple(row[name] or ("" if name == "ended" else None) for name in columns) for key, row in table.items()}
+    assert all(row["time_to_restore"] == row["ended"] - row["began"] for row in table.values() if row["ended"] is not None)
 
 
 def _median_and_count(changes: list[object], name: str) -> list[float]:

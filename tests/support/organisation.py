@@ -17,10 +17,12 @@ from bot.dora.events import RepositoryRef
 from bot.dora.instants import SECOND
 from bot.engine.inline import Inline
 from bot.facts.deployments import record_deployment
+from bot.facts.failures import record_failure
 from bot.facts.repositories import ensure_repository
 from bot.settings import Settings, load_settings
 from bot.sources.datadog import parse_deployment
-from bot.store import Receipt, Store, Writer
+from bot.sources.failures import parse_failure
+from bot.store import Receipt, Store
 
 BASE = date(2026, 11, 1)
 DEFINITIONS = Path("bot/demo/service_definitions").resolve()
@@ -62,13 +64,14 @@ def know_repositories(store: Store, organisation: Organisation) -> None:
 async def receive(store: Store, event: Event) -> None:
     """What the door does with one event: a webhook into the inbox, an API call into fact and mark."""
     delivery = event.delivery
-    if delivery.kind == "api":
+    told = {"received_at": event.received_at, "receipt": event.receipt}
+    if delivery.event == "deployment":
         new = parse_deployment(delivery.body)
-
-        def record(writer: Writer) -> str:
-            return record_deployment(writer, new, received_at=event.received_at, receipt=event.receipt)
-
-        await store.write_async(record)
+        await store.write_async(lambda writer: record_deployment(writer, new, **told))
+        return
+    if delivery.event == "failure":
+        failure = parse_failure(delivery.body)
+        await store.write_async(lambda writer: record_failure(writer, failure, **told))
         return
     await store.append(
         Receipt(
