@@ -216,3 +216,18 @@ def test_every_schema_version_carries_them(version: str) -> None:
     again, problems = read_document("", as_node(dict(document)))
     assert again is not None and problems == []
     assert again.rules == definition.rules
+
+
+def test_the_document_says_what_is_so() -> None:
+    text = (SHIPPED.parents[1] / "docs" / "rules.md").read_text()
+    shipped, example = (block.split("```")[0] for block in text.split("```yaml\n")[1:])
+    assert read(shipped) == (DEFAULT_RULES, ())
+    found = read_definitions({"shop.yaml": example.encode()}, DEFAULT_RULES)
+    assert found.problems == ()
+    assert rules_of(DEFAULT_RULES, found.definitions[0].rules).static == (
+        replace(DEFAULT_RULES.static[0], pattern="^(?:hotfix|p1)$"),
+        replace(DEFAULT_RULES.static[1], enabled=False),
+        DEFAULT_RULES.static[2],
+        replace(DEFAULT_RULES.static[3], enabled=True),
+        Rule(id="rework", field="pr_label", pattern="rework", blame="none"),
+    )
