@@ -84,6 +84,20 @@ def test_labels_say_whose_and_where_and_how_bad_it_is(room: Room) -> None:
     assert (one["services_shown"], one["envs_shown"], one["severity"]) == (["Shop"], [], "high")
 
 
+def test_whose_it_is_follows_definitions_and_names_that_come_later(room: Room) -> None:
+    assert [one.services for one in follow(room, hear(issue("opened", 10)))] == [()], "nobody's, but a failure"
+    assert [one.services for one in follow(room, define("Shop"))] == [("Shop",)]
+    assert [one.services for one in follow(room, define("Shop", repository="github.com/acme/store"))] == [()]
+    renamed = github("repository", 55, (7, "acme/store"), action="renamed", changes={"repository": {"name": {"from": "shop"}}})
+    assert [one.services for one in follow(room, hear(renamed))] == [("Shop",)]
+
+
+def test_the_newest_word_says_which_issues_are_failures(room: Room) -> None:
+    follow(room, choose(labels=("outage",), minute=200), hear(issue("opened", 10, labels=("outage",))))
+    assert len(follow(room, choose(labels=("incident",), minute=100))) == 1
+    assert follow(room, choose(labels=("incident",), minute=300)) == []
+
+
 def test_only_the_time_in_which_it_was_open_counts(room: Room) -> None:
     """Opened 10:10, closed 10:40, opened again 11:00 to 11:15: 30 + 15 minutes."""
     told = [
