@@ -1,24 +1,47 @@
 """What rules make of the deployments of a window: today's against proposed ones, with the metrics under both.
 
-The rules are tried a series at a time by a `TrialSource` (the pipeline's), as their derivation would; nothing is written.
+Rules:
+- The rules are tried a series at a time by a `TrialSource` (the pipeline's), as their derivation would; nothing is written.
+- A series in which no text of the window is heard by a rule on trial is shown as it is derived: nothing of it can differ.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, cast
 
+from bot.answers.deployments import change_failure, recovery_time
 from bot.answers.explain import EvidenceShown
-from bot.answers.questions import Filters
-from bot.answers.rows import DeploymentRow, load_deployment, load_deployments, load_pending
+from bot.answers.rows import (
+    DeploymentRow,
+    Pending,
+    load_deployment,
+    load_deployments,
+    load_pending,
+    load_remedies_between,
+)
 from bot.answers.trial_questions import TrialQuestion, proposal_of
+from bot.answers.trial_shown import (
+    BothMetrics,
+    ComparedShown,
+    DifferenceShown,
+    MetricsTried,
+    NearMissShown,
+    RateShown,
+    RecoveryShown,
+    ReworkShown,
+    RuleTried,
+    TrialAnswer,
+    VerdictShown,
+)
 from bot.dora.deployments import Series
-from bot.dora.instants import Duration, Instant
+from bot.dora.instants import Instant
 from bot.dora.metrics import Formula, Measured, Window, is_rework, measure
 from bot.dora.reasons import NotComputed
+from bot.dora.remediation import REWORK, DeploymentType
 from bot.dora.rules import Rule, RuleSet
 from bot.dora.series_past import has_identity
-from bot.dora.simulation import Confusion, Proposal, Trial, Verdict, changed_rules, confusion
+from bot.dora.simulation import Confusion, NearMiss, Proposal, Trial, Verdict, changed_rules, confusion
 from bot.sources.rule_trial import write_rules
 from bot.store import Reader
 
@@ -36,163 +59,18 @@ class TrialSource(Protocol):
         """A service's rules ("": those where no definition says anything) as they are, and with what is proposed for `rules.yaml`."""
         ...
 
+    def touched(
+        self, reader: Reader, proposal: Proposal, /, *, window: Window, service: str, focus: frozenset[str] | None, hurry: Hurry
+    ) -> frozenset[Series] | None:
+        """The series of which a trial may tell more than what is derived of them; `None`: any."""
+        ...
+
     def trials(
         self, reader: Reader, series: Series, proposal: Proposal, /, *, since: Instant, focus: frozenset[str] | None,
         outside: bool, hurry: Hurry,
     ) -> Sequence[Trial]:  # fmt: skip
         """Every deployment of the series from `since` on under both."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictShown:
-    """What a deployment is under one set of rules; `rules` are those that decided."""
-
-    type: str
-    change_failure: bool | None
-    mended_by: str | None
-    recovery_time: Duration | None
-    rules: tuple[str, ...]
-    evidence: tuple[EvidenceShown, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DifferenceShown:
-    """A deployment that would be something else."""
-
-    id: str
-    service: str
-    env: str | None
-    version: str | None
-    commit_sha: bytes | None
-    finished_at: Instant
-    today: VerdictShown
-    proposed: VerdictShown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearMissShown:
-    """What a rule nearly classified, and why it did not."""
-
-    deployment: str
-    service: str
-    env: str | None
-    version: str | None
-    finished_at: Instant
-    rule: str
-    reason: str
-    field: str
-    value: str
-    pull_request: int | None
-    sha: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedShown:
-    """Rules against what people said of deployments; a share is `None` with the reason where nothing can be said."""
-
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
-    precision: float | None
-    no_precision: str | None
-    recall: float | None
-    no_recall: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleTried:
-    """A rule, how many deployments it decides today and as proposed, the latest of these, and how it alone agrees with people.
-
-    `change` is new, changed, gone, or "" for a rule that stays.
-    """
-
-    kind: str
-    id: str
-    field: str
-    pattern: str
-    enabled: bool
-    blame: str
-    change: str
-    today: int
-    proposed: int
-    last_at: Instant | None
-    overrides: ComparedShown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateShown:
-    """Failed deployments of all, by the formula."""
-
-    value: float | None
-    failed: int
-    deployments: int
-    formula: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryShown:
-    """Times from a failed deployment to what mended it, in nanoseconds."""
-
-    median: float | None
-    mean: float | None
-    count: int
-    unrecovered: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReworkShown:
-    """Unplanned deployments of all."""
-
-    value: float | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricsTried:
-    """The metrics that rules can change, and what they count."""
-
-    deployments: int
-    rollbacks: int
-    rollforwards: int
-    change_failure_rate: RateShown
-    failed_deployment_recovery_time: RecoveryShown
-    deployment_rework_rate: ReworkShown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BothMetrics:
-    """The metrics of one service (`None`: of all together) under both sets of rules."""
-
-    service: str | None
-    today: MetricsTried
-    proposed: MetricsTried
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialAnswer:
-    """Everything that was found. `differing` and `nearly` count what `differences` and `near_misses` list (at most `MOST_SHOWN` of)."""
-
-    from_: Instant
-    to: Instant
-    days: int
-    tried: tuple[str, ...]
-    """The rules that differ from today's, or were chosen; none: today's rules were asked."""
-    pending: int
-    """Deployments that are about to be derived again: what they carried may change."""
-    paths_searched: bool
-    """Whether near misses were looked for among the commits that the path filter leaves out; only of one service."""
-    metrics: BothMetrics
-    services: tuple[BothMetrics, ...]
-    differing: int
-    differences: tuple[DifferenceShown, ...]
-    nearly: int
-    near_misses: tuple[NearMissShown, ...]
-    overrides_today: ComparedShown
-    overrides: ComparedShown
-    rules: tuple[RuleTried, ...]
-    yaml: str
 
 
 def answer_trial(
@@ -203,45 +81,34 @@ def answer_trial(
     proposal = proposal_of(question, source.rules(reader, "", None)[0])
     today, proposed = source.rules(reader, "", proposal)
     focus = changed_rules(today, proposed) | {question.parts.id or ""} - {""}
-    window, service = question.window, question.filters.service
-    filters = _within(question, window)
-    rows = {row.id: row for row in load_deployments(reader, filters) if row.merged_into is None}
+    window = question.window
+    rows = load_deployments(reader, replace(question.filters, from_at=window.start, to_at=window.end))
     pending = load_pending(reader)
-    series = sorted({Series(service=row.service, env=row.env) for row in rows.values()})
-    entries: list[_Entry] = []
-    for at, one in enumerate(series):
-        progress(f"trying the rules: {at} of {len(series)} series")
-        hurry()
-        trials = source.trials(
-            reader, one, proposal, since=window.start, focus=focus or None, outside=service is not None, hurry=hurry
-        )
-        entries += _entries(reader, trials, rows, window)
+    counted = [row for row in rows if row.counted(pending)]
+    hurry()
+    entries = list(_entries(reader, source, question, proposal, counted, pending, focus or None, hurry, progress))
     entries.sort(key=lambda entry: (entry.row.finished_at, entry.row.id), reverse=True)
     formulas = question.formula or _formula(today), question.formula or _formula(proposed)
-    differences = [entry for entry in entries if entry.trial.differs]
-    misses = [miss for entry in entries for miss in entry.near_misses]
+    differences = [entry for entry in entries if entry.today != entry.proposed]
+    misses = [(entry.row, miss) for entry in entries for miss in entry.near_misses]
     return TrialAnswer(
         from_=window.start,
         to=window.end,
         days=question.days,
         tried=tuple(sorted(focus)),
-        pending=sum(row.not_computed(pending) == NotComputed.PENDING for row in rows.values()),
-        paths_searched=service is not None,
+        pending=sum(row.not_computed(pending) == NotComputed.PENDING for row in counted),
+        paths_searched=question.filters.service is not None,
         metrics=_both(None, entries, window, formulas),
         services=tuple(_both(name, members, window, formulas) for name, members in _by_service(entries)),
         differing=len(differences),
-        differences=tuple(entry.shown for entry in differences[:most]),
+        differences=tuple(map(_difference, differences[:most])),
         nearly=len(misses),
-        near_misses=tuple(misses[:most]),
-        overrides_today=_compared(confusion((one.trial.told, bool(one.trial.today.blamed_by)) for one in entries)),
-        overrides=_compared(confusion((one.trial.told, bool(one.trial.proposed.blamed_by)) for one in entries)),
+        near_misses=tuple(_near_miss(row, miss) for row, miss in misses[:most]),
+        overrides_today=_compared(confusion((entry.told, bool(entry.today.blamed_by)) for entry in entries)),
+        overrides=_compared(confusion((entry.told, bool(entry.proposed.blamed_by)) for entry in entries)),
         rules=tuple(_rules_tried(today, proposed, entries)),
         yaml=write_rules(proposed),
     )
-
-
-def _within(question: TrialQuestion, window: Window) -> Filters:
-    return replace(question.filters, from_at=window.start, to_at=window.end)
 
 
 def _formula(rules: RuleSet) -> Formula:
@@ -251,38 +118,63 @@ def _formula(rules: RuleSet) -> Formula:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A deployment under both rules, as metrics see it and as it is shown."""
+    """A deployment under both rules, and as the metrics see it."""
 
     row: DeploymentRow
-    trial: Trial
-    today: Measured
-    proposed: Measured
+    today: Verdict
+    proposed: Verdict
+    measured_today: Measured
+    measured: Measured
+    near_misses: tuple[NearMiss, ...] = ()
+    told: bool | None = None
 
-    @property
-    def shown(self) -> DifferenceShown:
-        """The difference, for people."""
-        row = self.row
-        return DifferenceShown(
-            id=row.id, service=row.service_shown, env=row.env_shown or None, version=row.version or None, commit_sha=row.commit_sha,
-            finished_at=row.finished_at, today=_verdict(row.id, self.trial.today, self.today),
-            proposed=_verdict(row.id, self.trial.proposed, self.proposed),
+
+def _entries(
+    reader: Reader, source: TrialSource, question: TrialQuestion, proposal: Proposal, rows: Sequence[DeploymentRow], pending: Pending,
+    focus: frozenset[str] | None, hurry: Hurry, progress: Callable[[str], None],
+) -> Iterator[_Entry]:  # fmt: skip
+    """Every deployment: those of series that a trial may change by trial, the others as they are derived."""
+    window, service = question.window, question.filters.service
+    series = {Series(service=row.service, env=row.env) for row in rows}
+    touched = source.touched(reader, proposal, window=window, service=service or "", focus=focus, hurry=hurry)
+    if touched is not None and service is None:
+        series &= touched | {Series(service=row.service, env=row.env) for row in rows if _is_unsure(row, pending)}
+    yield from _derived(reader, [row for row in rows if Series(service=row.service, env=row.env) not in series], window)
+    known = {row.id: row for row in rows}
+    for at, one in enumerate(sorted(series)):
+        progress(f"trying the rules: {at} of {len(series)} series")
+        hurry()
+        trials = source.trials(
+            reader, one, proposal, since=window.start, focus=focus, outside=service is not None, hurry=hurry
+        )
+        yield from _tried(reader, trials, known)
+
+
+def _is_unsure(row: DeploymentRow, pending: Pending) -> bool:
+    """Whether what is derived of a deployment may be out of date, or does not say which rule decided."""
+    return row.type is None or row.not_computed(pending) == NotComputed.PENDING or REWORK in row.flags
+
+
+def _derived(reader: Reader, rows: Sequence[DeploymentRow], window: Window) -> Iterator[_Entry]:
+    remedies = load_remedies_between(reader, from_at=window.start, to_at=window.end) if rows else {}
+    rules: dict[str, tuple[str, ...]] = {}
+    for id, rule in reader.fetch("answer_deciding_rules", _pair, from_at=window.start, to_at=window.end) if rows else ():
+        rules[id] = (*rules.get(id, ()), rule)
+    for row in rows:
+        remedy = remedies.get(row.id)
+        failed = change_failure(row, remedy)
+        verdict = Verdict(
+            type=cast(DeploymentType, row.type or "standard"), failed=failed, mended_by=remedy.id if failed and remedy else None,
+            mends=(), flags=(), rules=rules.get(row.id, ()), blamed_by=frozenset(),
+        )
+        measured = Measured(
+            finished_at=row.finished_at, type=row.type, failed=failed, recovery_time=recovery_time(row, remedy), rework=row.rework,
+            has_identity=row.has_identity,
         )  # fmt: skip
-
-    @property
-    def near_misses(self) -> list[NearMissShown]:
-        """What rules nearly made of it."""
-        row = self.row
-        return [
-            NearMissShown(
-                deployment=row.id, service=row.service_shown, env=row.env_shown or None, version=row.version or None,
-                finished_at=row.finished_at, rule=one.rule, reason=one.reason, field=one.field, value=one.value,
-                pull_request=one.number, sha=one.sha,
-            )
-            for one in self.trial.near_misses
-        ]  # fmt: skip
+        yield _Entry(row=row, today=verdict, proposed=verdict, measured_today=measured, measured=measured)
 
 
-def _entries(reader: Reader, trials: Sequence[Trial], rows: Mapping[str, DeploymentRow], window: Window) -> Iterator[_Entry]:
+def _tried(reader: Reader, trials: Sequence[Trial], rows: Mapping[str, DeploymentRow]) -> Iterator[_Entry]:
     finished = {trial.deployment.id: trial.deployment.finished_at for trial in trials}
 
     def measured(trial: Trial, verdict: Verdict, row: DeploymentRow) -> Measured:
@@ -299,14 +191,32 @@ def _entries(reader: Reader, trials: Sequence[Trial], rows: Mapping[str, Deploym
         row = rows.get(trial.deployment.id)
         if row is not None:
             yield _Entry(
-                row=row, trial=trial, today=measured(trial, trial.today, row), proposed=measured(trial, trial.proposed, row)
-            )
+                row=row, today=trial.today, proposed=trial.proposed, measured_today=measured(trial, trial.today, row),
+                measured=measured(trial, trial.proposed, row), near_misses=trial.near_misses, told=trial.told,
+            )  # fmt: skip
 
 
 def _finished_at(reader: Reader, id: str) -> Instant | None:
     """When a deployment of another series, or of long ago, finished: a person may name any."""
     row = load_deployment(reader, id)
     return None if row is None else row.finished_at
+
+
+def _difference(entry: _Entry) -> DifferenceShown:
+    row = entry.row
+    return DifferenceShown(
+        id=row.id, service=row.service_shown, env=row.env_shown or None, version=row.version or None, commit_sha=row.commit_sha,
+        finished_at=row.finished_at, today=_verdict(row.id, entry.today, entry.measured_today),
+        proposed=_verdict(row.id, entry.proposed, entry.measured),
+    )  # fmt: skip
+
+
+def _near_miss(row: DeploymentRow, one: NearMiss) -> NearMissShown:
+    return NearMissShown(
+        deployment=row.id, service=row.service_shown, env=row.env_shown or None, version=row.version or None,
+        finished_at=row.finished_at, rule=one.rule, reason=one.reason, field=one.field, value=one.value, pull_request=one.number,
+        sha=one.sha,
+    )  # fmt: skip
 
 
 def _verdict(id: str, verdict: Verdict, measured: Measured) -> VerdictShown:
@@ -335,8 +245,8 @@ def _by_service(entries: Iterable[_Entry]) -> list[tuple[str, list[_Entry]]]:
 def _both(service: str | None, entries: Sequence[_Entry], window: Window, formulas: tuple[Formula, Formula]) -> BothMetrics:
     return BothMetrics(
         service=service,
-        today=_metrics([entry.today for entry in entries], window, formulas[0]),
-        proposed=_metrics([entry.proposed for entry in entries], window, formulas[1]),
+        today=_metrics([entry.measured_today for entry in entries], window, formulas[0]),
+        proposed=_metrics([entry.measured for entry in entries], window, formulas[1]),
     )
 
 
@@ -367,8 +277,8 @@ def _compared(found: Confusion) -> ComparedShown:
 def _rules_tried(today: RuleSet, proposed: RuleSet, entries: Sequence[_Entry]) -> Iterator[RuleTried]:
     """The proposed rules in their order, then those that are gone; rules that only definitions know are in no list here."""
     before, after = _listed(today), _listed(proposed)
-    decided_today = Counter(rule for entry in entries for rule in set(entry.trial.today.rules))
-    decided = Counter(rule for entry in entries for rule in set(entry.trial.proposed.rules))
+    decided_today = Counter(rule for entry in entries for rule in set(entry.today.rules))
+    decided = Counter(rule for entry in entries for rule in set(entry.proposed.rules))
     stays = {rule.id for _, rule in after}
     for kind, rule in [*after, *(one for one in before if one[1].id not in stays)]:
         id = rule.id
@@ -377,10 +287,14 @@ def _rules_tried(today: RuleSet, proposed: RuleSet, entries: Sequence[_Entry]) -
         yield RuleTried(
             kind=kind, id=id, field=rule.field, pattern=rule.pattern, enabled=rule.enabled, blame=rule.blame, change=change,
             today=decided_today[id], proposed=decided[id],
-            last_at=next((entry.row.finished_at for entry in entries if id in entry.trial.proposed.rules), None),
-            overrides=_compared(confusion((one.trial.told, id in one.trial.proposed.blamed_by) for one in entries)),
+            last_at=next((entry.row.finished_at for entry in entries if id in entry.proposed.rules), None),
+            overrides=_compared(confusion((one.told, id in one.proposed.blamed_by) for one in entries)),
         )  # fmt: skip
 
 
 def _listed(rules: RuleSet) -> list[tuple[str, Rule]]:
     return [("linked", rule) for rule in rules.linked] + [("static", rule) for rule in rules.static]
+
+
+def _pair(id: str, rule: str) -> tuple[str, str]:
+    return id, rule

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from bot.answers.simulation import MetricsTried, TrialAnswer
+from bot.answers.trial_shown import MetricsTried, TrialAnswer
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
 
 NEAR_MISSES: Mapping[str, str] = {

@@ -11,9 +11,10 @@ import click
 from bot.answers.encode import Json, dumps, rfc3339
 from bot.answers.questions import Asker, QuestionError
 from bot.answers.rules_in_force import show_rules_in_force
-from bot.answers.simulation import BothMetrics, ComparedShown, DifferenceShown, TrialAnswer, VerdictShown, answer_trial
+from bot.answers.simulation import answer_trial
 from bot.answers.tables import to_table
 from bot.answers.trial_questions import DEFAULT_DAYS, TrialQuestion, parse_trial
+from bot.answers.trial_shown import BothMetrics, ComparedShown, DifferenceShown, TrialAnswer, VerdictShown
 from bot.answers.trial_words import NEAR_MISSES, NOT_COMPARED, percent, span, summary
 from bot.cli.context import read, settings
 from bot.cli.progress import ProgressBar

@@ -232,7 +232,7 @@ def simulate(
     }
 
     def judge(rules: CompiledRules) -> tuple[list[Classified], dict[str, Verdict]]:
-        heard = [_hear(one, rules) for one in series]
+        heard = [_hear(one, rules) if one.changes else one for one in series]
         found = classify(heard, rules, origins, settled=settled, recall=recall)
         return found, _verdicts(inside, found, rules, own, naming)
 

@@ -14,8 +14,9 @@ from bot.answers import services
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
 from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
-from bot.answers.simulation import TrialAnswer, TrialSource, answer_trial
+from bot.answers.simulation import TrialSource, answer_trial
 from bot.answers.trial_questions import FIELDS, PARAMETERS, TrialQuestion, parse_scope, parse_trial
+from bot.answers.trial_shown import TrialAnswer
 from bot.answers.trial_words import NEAR_MISSES, NOT_COMPARED, summary
 from bot.answers.waiting import load_waiting
 from bot.store import Reader
