@@ -104,7 +104,7 @@ def looked_at(text: str) -> bytes:
 
 
 _TOO_LARGE = (
-    "the pattern is too large once its repetitions are written out; "
+    "the pattern is too large with its repetitions written out; "
     r"use smaller counts, name the letters ([a-zà-ÿ]) instead of \pL, or make two rules of it"
 )
 
@@ -161,6 +161,9 @@ def _compiled(source: str, memory: int) -> _Expression:
     return cast(_Expression, re2.compile(source.encode(), options))
 
 
+_SHORT_NAMES = r"; a script has its name alone, as in \p{Greek}"
+
+
 def _explained(pattern: str, error: Exception, groups: Mapping[str, str]) -> str:
     """RE2's complaint with its place in the pattern as it was written."""
     same_length = "".join(masked(pattern, groups))
@@ -180,6 +183,7 @@ def _explained(pattern: str, error: Exception, groups: Mapping[str, str]) -> str
     if at < 0:
         return kind
     piece = pattern[at] if bracket is not None else pattern[at : at + len(piece)]
-    return f"position {at + 1}: {kind} in {piece}"
+    advice = _SHORT_NAMES if piece[:2] in (r"\p", r"\P") else ""
+    return f"position {at + 1}: {kind} in {piece}{advice}"
 
 

@@ -260,7 +260,9 @@ def _compile(rule: Rule, *, linked: bool) -> CompiledRule:
     variables = pattern.variables
     if linked and len(variables) != 1:
         found = " and ".join(f"${name}" for name in variables) or "none"
-        raise BadRuleError(f"a linked rule holds exactly one variable of {_VARIABLES}; this one holds {found}")
+        bare = next((name for name in _GROUPS if not variables and name in rule.pattern), None)
+        hint = "" if bare is None else f"; a variable begins with a dollar sign: ${bare}"
+        raise BadRuleError(f"a linked rule holds exactly one variable of {_VARIABLES}; this one holds {found}{hint}")
     if not linked and variables:
         raise BadRuleError(f"a static rule holds no variable; move the rule to `linked` to use ${variables[0]}")
     return CompiledRule(rule=rule, variable=cast(Variable, variables[0]) if variables else None, pattern=pattern)
