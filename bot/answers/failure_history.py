@@ -1,17 +1,19 @@
 """What failures did when: their periods in each state, and how long a group of them hurt.
 
-Rules: an incident's periods are its own; any other failure is active from its start to its end. What lasts, lasts until now. Where
-failures overlap, the time in which at least one of them was active counts once.
+Rules: an incident's periods are its own, PagerDuty's are between what its events show; any other failure is active from its start to
+its end. What lasts, lasts until now. Where failures overlap, the time in which at least one of them was active counts once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from bot.answers.failures import FailureRow
-from bot.dora.failures import Span, State
+from bot.dora.failures import Span, State, StateChange, spans_of
 from bot.dora.incidents import SOURCE as INCIDENTS
 from bot.dora.incidents import incident_of
 from bot.dora.instants import Duration, Instant
-from bot.facts.incidents import load_events
+from bot.dora.pagerduty import SOURCE as PAGERDUTY
+from bot.dora.pagerduty import PagerDutyEvent
+from bot.facts import incidents, pagerduty
 from bot.store import Reader
 
 Name = tuple[str, str]
@@ -20,11 +22,17 @@ Name = tuple[str, str]
 
 def load_spans(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[Span, ...]]:
     """The periods of each of these failures, in order; the last one lasts."""
-    events = load_events(reader, sorted({row.id for row in rows if row.source == INCIDENTS}))
+    told = incidents.load_events(reader, sorted({row.id for row in rows if row.source == INCIDENTS}))
+    paged = pagerduty.load_events(reader, {row.id for row in rows if row.source == PAGERDUTY})
     found: dict[Name, tuple[Span, ...]] = {}
     for row in rows:
-        told = events.get(row.id) if row.source == INCIDENTS else None
-        found[row.source, row.id] = incident_of(row.id, 0, row.started_at, told).spans if told else _reported(row)
+        if row.source == INCIDENTS and told.get(row.id):
+            spans = incident_of(row.id, 0, row.started_at, told[row.id]).spans
+        elif row.source == PAGERDUTY and row.id in paged:
+            spans = _paged(row, paged[row.id])
+        else:
+            spans = _reported(row)
+        found[row.source, row.id] = spans
     return found
 
 
@@ -42,7 +50,7 @@ def last_change(spans: Sequence[Span], default: Instant) -> Instant:
     return spans[-1].start if spans else default
 
 
-def spans_of(rows: Iterable[FailureRow], spans: Mapping[Name, tuple[Span, ...]]) -> list[Span]:
+def joined_spans(rows: Iterable[FailureRow], spans: Mapping[Name, tuple[Span, ...]]) -> list[Span]:
     """All periods of these failures."""
     return [span for row in rows for span in spans[row.source, row.id]]
 
@@ -52,6 +60,17 @@ def _reported(row: FailureRow) -> tuple[Span, ...]:
     if row.finished_at is None:
         return (active,)
     return active, Span(state=State.RESOLVED, start=row.finished_at, end=None)
+
+
+def _paged(row: FailureRow, events: Iterable[PagerDutyEvent]) -> tuple[Span, ...]:
+    """Active from its beginning on, and what each event shows from then on; what came before its beginning says nothing."""
+    begun = StateChange(at=row.started_at, told_at=-1, receipt=0, state=State.ACTIVE)
+    shown = [
+        StateChange(at=event.occurred_at, told_at=event.received_at, receipt=event.receipt, state=event.state)
+        for event in events
+        if event.state is not None and event.occurred_at >= row.started_at
+    ]
+    return spans_of([begun, *shown])
 
 
 def _end(span: Span, now: Instant) -> Instant:

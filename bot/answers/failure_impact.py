@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bot.answers.cursors import Key
-from bot.answers.failure_history import Name, active_time, last_change, load_spans, spans_of
+from bot.answers.failure_history import Name, active_time, joined_spans, last_change, load_spans
 from bot.answers.failures import EVERYTHING, FailureRow, load_open_failures, stream_failures, under_current_name
 from bot.answers.questions import Filters
 from bot.dora.failures import Span, State
@@ -105,7 +105,7 @@ def _impact(name: str, shown: str, rows: Sequence[FailureRow], spans: Mapping[Na
         shown=shown,
         failures=len(rows),
         open=sum(row.state != State.RESOLVED for row in rows),
-        active=active_time(spans_of(rows, spans), now=now),
+        active=active_time(joined_spans(rows, spans), now=now),
         restored=summarise(row.time_to_restore for row in rows if row.time_to_restore is not None),
     )
 

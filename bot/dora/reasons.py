@@ -73,3 +73,4 @@ class NoRestore(StrEnum):
 
     OPEN = "open"
     NEVER_ACTIVE = "never_active"
+    """It is over (or stable), and nobody saw it active, or when it began."""

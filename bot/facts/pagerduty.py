@@ -93,6 +93,14 @@ def load_incident(reader: Reader, id: str) -> Incident:
     return incident_of(id, reader.fetch("pagerduty_events_of", _event, incident_id=id), alerts[0] if alerts else ())
 
 
+def load_events(reader: Reader, ids: Iterable[str]) -> dict[str, list[PagerDutyEvent]]:
+    """What is known of these incidents, event by event; nothing of those that are unknown."""
+    found: dict[str, list[PagerDutyEvent]] = {}
+    for event in reader.fetch_in("pagerduty_events_of_incidents", _event, sorted(set(ids))):
+        found.setdefault(event.incident_id, []).append(event)
+    return found
+
+
 def pagerduty_incidents(reader: Reader) -> list[str]:
     """The ids of all incidents."""
     return reader.fetch("pagerduty_incidents", str)

@@ -68,7 +68,7 @@ REASONS: Mapping[str, str] = {
     "no_failures": "no failures in this period",
     "unrecovered": "failed, and not recovered yet",
     "open": "still open",
-    "never_active": "nobody ever saw it active",
+    "never_active": "nobody knows when it was active",
 }
 """Every reason of `dora/reasons.py` as a clause."""
 

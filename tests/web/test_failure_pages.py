@@ -8,7 +8,10 @@ from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.facts.keys import create_key
 from tests.support.faces import KEY, NOW, browse
 from tests.support.failures import add_failure, add_incident
+from tests.support.pagerduty import event
 from tests.support.seed import Seed, sha
+from tests.web.doors import API_KEY
+from tests.web.pagerduty_room import open_room
 from tests.web.test_api import check
 from tests.web.test_pages import HOSTILE, load
 
@@ -148,9 +151,21 @@ async def test_an_incident_shows_its_states_and_why_there_is_no_time_to_restore(
         return said(await load(client, f"/failures/{id}"))
 
     assert "1 h 10 min so far: it came back after it was resolved, and is still open until it is resolved again. open" in await told("came-back")
-    assert "Unknown: nobody ever saw it active. never_active" in await told("calm")
+    assert "Unknown: nobody knows when it was active. never_active" in await told("calm")
     assert "25 min in 2 active periods, together." in await told("twice")
     assert "active 21 Nov 2026, 22:50 21 Nov 2026, 22:55 5 min" in await told("twice")
+
+
+async def test_an_incident_of_pagerduty_shows_what_its_events_show(store):
+    """Triggered, resolved after 10 minutes, reopened after 15 and resolved after 30: it hurt for 25 of 30 minutes."""
+    moves = (("incident.resolved", 30), ("incident.triggered", 0), ("incident.reopened", 15), ("incident.resolved", 10), ("incident.acknowledged", 5))
+    async with open_room(store) as room:
+        await room.tell(*(event(type, minute) for type, minute in moves))
+        one = await room.failure()
+        answer = await (await room.door.client.get(f"/api/v1/failures/{one['id']}", headers={"Authorization": f"Bearer {API_KEY}"})).json()
+    check("FailureDetail", answer)
+    assert [span["state"] for span in answer["spans"]] == ["active", "resolved", "active", "resolved"]
+    assert (answer["time_to_restore"], answer["active_time"]) == (1_800, 1_500)
 
 
 async def test_one_id_of_several_sources(aiohttp_client, store):

@@ -12,7 +12,7 @@ import pytest
 import bot.web
 from bot.dora.changes import Candidate
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
-from bot.dora.reasons import Dropped, NoStage, NotComputed, NotRemediation, NoValue
+from bot.dora.reasons import Dropped, NoRestore, NoStage, NotComputed, NotRemediation, NoValue
 from bot.store.opening import open_store
 from bot.web import words
 from bot.web.charts import columns, sparkline, stacked
@@ -267,7 +267,7 @@ async def test_a_deployment_opens_down_to_commits_reasons_and_evidence(aiohttp_c
     client = await browse(aiohttp_client, store, seed)
     page = await load(client, "/deployments/d2")
     for text in ("1 d 2 h for its one commit", "Round half to even", "#7", "touches none of this service's paths",
-                 "merged without an approval", "remediated it by a rollforward after 1 d", "hotfix-label",
+                 "merged without an approval", "a rollforward; it took 1 d to recover", "rule hotfix-label saw “hotfix” in pr_label",
                  f"{sha('v1').hex()}..{sha('v2').hex()}", "git log --no-merges", "rollforward explain d2"):  # fmt: skip
         assert text in page.words, text
     assert "ada@example.com" not in page.words
@@ -372,7 +372,7 @@ async def test_why_nothing_is_compared_is_said(aiohttp_client, store):
 
 
 def test_every_reason_has_its_words():
-    for reasons in (NotComputed, Dropped, NoStage, NotRemediation, NoValue):
+    for reasons in (NotComputed, Dropped, NoStage, NotRemediation, NoValue, NoRestore):
         assert {str(reason) for reason in reasons} <= set(words.REASONS)
 
 

@@ -3,6 +3,10 @@
 SELECT id, incident_id, type, occurred_at, received_at, receipt, dd_env, body FROM pagerduty_event
 WHERE incident_id = :incident_id ORDER BY occurred_at, received_at, receipt, id
 
+-- name: pagerduty_events_of_incidents
+-- What the events of several incidents say.
+SELECT id, incident_id, type, occurred_at, received_at, receipt, dd_env, body FROM pagerduty_event WHERE incident_id IN (:keys)
+
 -- name: pagerduty_alerts_of
 -- What was answered about an incident's alerts.
 SELECT body FROM pagerduty_alerts WHERE incident_id = :incident_id AND body <> ''
