@@ -1,6 +1,7 @@
 """PagerDuty through HTTP: who gets in, that an event counts once in whatever order, and whose an incident is by each step."""
 
 import asyncio
+import gzip
 import json
 import random
 import re
@@ -154,6 +155,14 @@ async def test_what_is_not_known_is_answered_and_put_aside(store: Store) -> None
         room.work()
         found = [(state, reason.split(":")[0]) for _, state, reason in await room.deliveries()]
         assert found == [(state, reason) for _, state, reason in bodies]
+
+
+async def test_a_compressed_body_is_read_as_it_was_signed(store: Store) -> None:
+    packed = gzip.compress(TRIGGERED)
+    async with open_room(store) as room:
+        await room.tell(packed, **{"Content-Encoding": "gzip"})
+        assert await room.deliveries() == [("webhook", "done", "")]
+        assert (await room.failure())["id"] == "Q0STORY1"
 
 
 async def test_an_incident_through_its_life(store: Store) -> None:
