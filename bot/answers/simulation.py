@@ -5,6 +5,7 @@ Rules:
 - A series in which no text of the window is heard by a rule on trial is shown as it is derived: nothing of it can differ.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -151,8 +152,10 @@ def _entries(
 
 
 def _is_unsure(row: DeploymentRow, pending: Pending) -> bool:
-    """Whether what is derived of a deployment may be out of date, or does not say which rule decided."""
-    return row.type is None or row.not_computed(pending) == NotComputed.PENDING or REWORK in row.flags
+    """Whether what is derived of a deployment may be out of date, does not say which rule decided, or has near misses without a text."""
+    if row.type is None or row.not_computed(pending) == NotComputed.PENDING or REWORK in row.flags:
+        return True
+    return row.near_misses not in (None, "[]") and any(value for _, _, value in json.loads(row.near_misses or "[]"))
 
 
 def _derived(reader: Reader, rows: Sequence[DeploymentRow], window: Window) -> Iterator[_Entry]:
