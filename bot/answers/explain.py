@@ -15,6 +15,7 @@ from bot.dora.commits import Sha
 from bot.dora.instants import Instant
 from bot.dora.reasons import NotComputed
 from bot.facts.catalog import load_definition
+from bot.facts.keys import list_keys
 from bot.facts.overrides import load_overrides
 from bot.store import Reader
 
@@ -52,11 +53,15 @@ class NearMissShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionShown:
-    """What a person said of a deployment (`None` where he said nothing of it, "removed" where he took it back); "" without a reason."""
+    """What a person said of a deployment (`None` where he said nothing of it, "removed" where he took it back); "" without a reason.
+
+    `by` is the id of the key that he used (or API_KEYS), `by_name` that key's name.
+    """
 
     deployment: str
     told_at: Instant
     by: str
+    by_name: str
     reason: str
     change_failure: str | None
     remediation: str | None
@@ -186,9 +191,11 @@ def _near_misses(row: DeploymentRow) -> tuple[NearMissShown, ...]:
 
 def _corrections(reader: Reader, ids: list[str]) -> tuple[CorrectionShown, ...]:
     """The audit trail of a deployment and of those that were merged into it."""
+    names = {key.id: key.name for key in list_keys(reader)}
     return tuple(
         CorrectionShown(
-            deployment=one.override.deployment_id, told_at=one.received_at, by=one.by, reason=one.reason,
+            deployment=one.override.deployment_id, told_at=one.received_at, by=one.by, by_name=names.get(one.by, one.by),
+            reason=one.reason,
             change_failure=one.said_of_failure, remediation=one.said_of_remediation,
         )
         for one in load_overrides(reader, ids)

@@ -19,6 +19,7 @@ from bot.answers.rows import DeploymentRow, load_pending, load_remedies
 from bot.dora.attribution import Attribution, Level
 from bot.dora.failures import Span, State
 from bot.dora.incidents import SOURCE as INCIDENTS
+from bot.dora.inference import FORGES
 from bot.dora.instants import DAY, LATEST, Duration, Instant
 from bot.dora.pagerduty import SOURCE as PAGERDUTY
 from bot.dora.reasons import NoRestore, NotComputed
@@ -148,7 +149,7 @@ def _restored(row: FailureRow, spans: Sequence[Span]) -> Restored:
         over = row.source != INCIDENTS and row.finished_at is not None
         never = over or not any(span.state is State.ACTIVE for span in spans)
         reason = NoRestore.NEVER_ACTIVE if never else NoRestore.OPEN
-    return Restored(how="active_periods" if row.source == INCIDENTS else "finished_minus_started", reason=reason)
+    return Restored(how="active_periods" if row.source in (INCIDENTS, *FORGES) else "finished_minus_started", reason=reason)
 
 
 def _around(

@@ -1,16 +1,19 @@
 """What failures did when: their periods in each state, and how long a group of them hurt.
 
-Rules: an incident's periods are its own, PagerDuty's are between what its events show; any other failure is active from its start to
-its end. What lasts, lasts until now. Where failures overlap, the time in which at least one of them was active counts once.
+Rules: an incident's periods are its own, PagerDuty's are between what its events show, an issue's are those in which it was open; any
+other failure is active from its start to its end. What lasts, lasts until now. Where failures overlap, the time in which at least one of them was active counts once.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from bot.answers.failures import FailureRow
 from bot.dora.failures import Span, State, StateChange, spans_of
 from bot.dora.incidents import SOURCE as INCIDENTS
 from bot.dora.incidents import incident_of
+from bot.dora.inference import FORGES
 from bot.dora.instants import Duration, Instant
+from bot.dora.issues import Issue, issue_spans
 from bot.dora.pagerduty import SOURCE as PAGERDUTY
 from bot.dora.pagerduty import PagerDutyEvent
 from bot.facts import incidents, pagerduty
@@ -24,8 +27,10 @@ def load_spans(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[S
     """The periods of each of these failures, in order; the last one lasts."""
     told = incidents.load_events(reader, sorted({row.id for row in rows if row.source == INCIDENTS}))
     paged = pagerduty.load_events(reader, {row.id for row in rows if row.source == PAGERDUTY})
-    found: dict[Name, tuple[Span, ...]] = {}
+    found: dict[Name, tuple[Span, ...]] = _of_issues(reader, [row for row in rows if row.source in FORGES])
     for row in rows:
+        if (row.source, row.id) in found:
+            continue
         if row.source == INCIDENTS and told.get(row.id):
             spans = incident_of(row.id, 0, row.started_at, told[row.id]).spans
         elif row.source == PAGERDUTY and row.id in paged:
@@ -60,6 +65,28 @@ def _reported(row: FailureRow) -> tuple[Span, ...]:
     if row.finished_at is None:
         return (active,)
     return active, Span(state=State.RESOLVED, start=row.finished_at, end=None)
+
+
+def _of_issues(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[Span, ...]]:
+    """The periods of failures that are issues of a forge."""
+    found: dict[Name, tuple[Span, ...]] = {}
+    for source, id, key in reader.fetch_in("failures_inferred_from", _texts, sorted({row.id for row in rows})):
+        _, repository_id = json.loads(key)
+        for issue in reader.fetch("issue_states", _issue, repository_id=repository_id, number=int(id.rpartition(":")[2])):
+            found[source, id] = issue_spans(issue)
+    return found
+
+
+def _issue(state: str, created_at: Instant | None, told_at: Instant, changes: str) -> Issue:
+    """An issue as far as its periods go."""
+    return Issue(
+        number=0, kind="", title="", labels=(), severity="", state=state, created_at=created_at, told_at=told_at,
+        changes=tuple((at, word) for at, word in json.loads(changes)),
+    )  # fmt: skip
+
+
+def _texts(source: str, id: str, key: str) -> tuple[str, str, str]:
+    return source, id, key
 
 
 def _paged(row: FailureRow, events: Iterable[PagerDutyEvent]) -> tuple[Span, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.dora.failures import NewFailure, State, StateChange, resolved_at, spans_of, state_of, time_to_restore
+from bot.dora.failures import NewFailure, Span, State, StateChange, resolved_at, spans_of, state_of, time_to_restore
 from bot.dora.inference import Bearer, Services
 from bot.dora.instants import Instant
 
@@ -81,6 +81,11 @@ def infer_failures(
 ) -> list[NewFailure]:
     """The failures that follow from a repository's issues; `services` are those whose definition names the repository."""
     return [_failure(bearer, services, issue) for issue in issues if is_failure(issue, selection)]
+
+
+def issue_spans(issue: Issue) -> tuple[Span, ...]:
+    """The periods in which an issue was open and closed."""
+    return spans_of(_changes(issue))
 
 
 def _failure(bearer: Bearer, services: Services, issue: Issue) -> NewFailure:

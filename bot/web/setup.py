@@ -24,6 +24,7 @@ from bot.settings import Settings, is_loopback
 from bot.web.auth import PRINCIPAL, READ, SENDER, Access, Row, authorize
 from bot.web.context import CLOCK, CREDENTIALS, SETTINGS
 from bot.web.errors import HttpError, unavailable
+from bot.web.forms import is_foreign
 from bot.web.middlewares import SECURITY_HEADERS
 from bot.web.reach import local_url, reach
 from bot.web.reading import limit_to_services, read
@@ -212,21 +213,13 @@ def _is_loopback_peer(address: str) -> bool:
 
 def _same_origin(request: web.Request) -> None:
     """Raises HttpError 403 for a form that another site sent; a client without a browser's headers must hold a key."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    own = {f"{scheme}://{request.host}" for scheme in ("http", "https")} | {_origin(request.app[SETTINGS].base_url)}
-    foreign = site not in (None, "same-origin", "none") or (origin is not None and origin not in own)
-    keyless = "Authorization" not in request.headers and site is None and origin is None
-    if foreign or keyless:
+    keyless = not any(name in request.headers for name in ("Authorization", "Sec-Fetch-Site", "Origin"))
+    if is_foreign(request) or keyless:
         raise HttpError(403, "foreign_form", "This form was not sent by this server's own page.")
 
 
 def _cookie_path(browsed: str) -> str:
     return f"{urlsplit(browsed).path}/setup"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _browsed(request: web.Request) -> str:

@@ -4,8 +4,12 @@ import re
 
 import pytest
 
+from bot.answers.failure_detail import detail_json, find_failure
 from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.facts.keys import create_key
+from tests.pipeline.inference_room import hear
+from tests.pipeline.issue_room import failures, follow, issue
+from tests.pipeline.naming_room import Room as NamingRoom
 from tests.support.faces import KEY, NOW, browse
 from tests.support.failures import add_failure, add_incident
 from tests.support.pagerduty import event
@@ -166,6 +170,22 @@ async def test_an_incident_of_pagerduty_shows_what_its_events_show(store):
     check("FailureDetail", answer)
     assert [span["state"] for span in answer["spans"]] == ["active", "resolved", "active", "resolved"]
     assert (answer["time_to_restore"], answer["active_time"]) == (1_800, 1_500)
+
+
+def test_an_issue_that_was_opened_again_shows_when_it_was_open(store, tmp_path):
+    """Open from 10:10 to 10:40 and from 11:00 to 11:15."""
+    told = (
+        issue("opened", 10), issue("closed", 40, state="closed", closed=40), issue("reopened", 60, closed=40),
+        issue("closed", 75, state="closed", closed=75),
+    )  # fmt: skip
+    follow(NamingRoom(store, tmp_path), hear(*told))
+    (one,) = failures(store)
+    _, found = store.read(lambda reader: find_failure(reader, one["id"], source=None, now=NOW))
+    answer = detail_json(found)
+    check("FailureDetail", answer)
+    assert [span["state"] for span in answer["spans"]] == ["active", "resolved", "active", "resolved"]
+    assert (answer["time_to_restore"], answer["active_time"]) == (45 * 60, 45 * 60)
+    assert (answer["restored"]["how"], answer["not_computed"]) == ("active_periods", "source_off")
 
 
 async def test_one_id_of_several_sources(aiohttp_client, store):

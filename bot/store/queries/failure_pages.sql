@@ -26,3 +26,11 @@ ORDER BY d.finished_at, d.started_at, d.id LIMIT :n
 -- name: mark_pending
 -- Whether something is about to be derived again.
 SELECT count(*) FROM mark WHERE stage = :stage AND key = :key
+
+-- name: failures_inferred_from
+-- What failures follow from.
+SELECT f.source, f.id, f.inferred_from FROM failure f WHERE f.id IN (:keys) AND f.inferred_from <> ''
+
+-- name: issue_states
+-- When an issue was what.
+SELECT i.state, i.created_at, i.told_at, i.changes FROM forge_issue i WHERE i.repository_id = :repository_id AND i.number = :number
