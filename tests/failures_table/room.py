@@ -1,6 +1,5 @@
 """Where the table is played: one store, its web doors, and a worker in this process instead of the engine's child."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from typing import Any
 from bot.dora.events import RepositoryRef
 from bot.dora.instants import SECOND
 from bot.engine.worker import Worker
-from bot.facts.keys import create_key
+from bot.facts.keys import NewKey, create_key
 from bot.facts.repositories import ensure_repository
 from bot.pipeline.mirror import Fetched
 from bot.settings import load_settings
@@ -29,8 +28,12 @@ SCOPES = ("read", "deployments:write", "failures:write")
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
-    """What the API says of everything: deployments with their explanation by id, metrics by (service, env or "*")."""
+    """What the API says of everything: deployments with their explanation by id, metrics by (service, env or "*").
 
+    `people` are the names of the keys with which people spoke.
+    """
+
+    people: dict[str, str] = field(default_factory=dict)
     deployments: dict[str, Any] = field(default_factory=dict)
     metrics: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
 
@@ -38,16 +41,16 @@ class Answers:
 class Room:
     """A running application and the work behind it."""
 
-    def __init__(self, door: Door, store: Store, worker: Worker, key: str) -> None:
-        self.door, self.store, self.worker = door, store, worker
-        self.headers = {"DD-API-KEY": key, "Authorization": f"Bearer {key}"}
+    def __init__(self, door: Door, store: Store, worker: Worker, key: NewKey) -> None:
+        self.door, self.store, self.worker, self.key = door, store, worker, key
+        self.headers = {"DD-API-KEY": key.key, "Authorization": f"Bearer {key.key}"}
         self.ids: dict[tuple[int, str], str] = {}
         """Deployments by case and name."""
 
-    async def define(self, rules: str, played: Sequence[Played], folder: Path) -> None:
+    def define(self, rules: str, played: Sequence[Played], folder: Path) -> None:
         """The rules file and definitions come into force."""
         write_definitions(folder, rules, played)
-        await self._job("catalog", folder=str(folder))
+        self._do([("catalog", {"folder": str(folder)})])
 
     async def send(self, case: int, sent: Sent) -> bool:
         """Send a request, first received at its own instant; False if what it is about is not known yet."""
@@ -66,8 +69,9 @@ class Room:
             self.ids[case, sent.name] = json.loads(told)["data"]["id"]
         return True
 
-    async def sync(self, played: Iterable[Played]) -> None:
+    def sync(self, played: Iterable[Played]) -> None:
         """Read the repositories, as `rollforward sync PATH --as URL` does."""
+        jobs: list[tuple[str, dict[str, object]]] = []
         for one in played:
             forge = "gitlab" if "gitlab" in one.repository else "github"
             ref = RepositoryRef(name=one.repository, forge=forge, remote=str(one.directory))
@@ -75,27 +79,26 @@ class Room:
             fetched = Fetched(
                 repository_id=row.id, path=str(one.directory), began_at=LATER, full=True, wishes=(), default_branch="main"
             )
-            await self._job("ingest", fetched=fetched)
+            jobs.append(("ingest", {"fetched": fetched}))
+        self._do(jobs)
 
-    async def work(self) -> None:
+    def work(self) -> None:
         """Until nothing is due."""
-        await asyncio.to_thread(self._work)
-
-    def _work(self) -> None:
         while self.worker.step():
             pass
 
-    async def _job(self, command: str, **arguments: object) -> None:
+    def _do(self, jobs: Sequence[tuple[str, dict[str, object]]]) -> None:
+        """Long jobs to their ends, and what they made due."""
         errors: list[str | None] = []
-        self.worker.start(command, arguments, lambda _: None, lambda _, error: errors.append(error))
-        while not errors:
-            await self.work()
-        assert errors == [None]
+        for command, arguments in jobs:
+            self.worker.start(command, arguments, lambda _: None, lambda _, error: errors.append(error))
+        self.work()
+        assert errors == [None] * len(jobs)
 
     async def ask(self) -> Answers:
         """All that the API says."""
         self.door.now[0] = LATER
-        found = Answers()
+        found = Answers(people={self.key.id: self.key.name})
         page = await self._get("/api/v1/deployments", [*ALL_TIME, ("limit", "1000")])
         assert page["next"] is None
         for row in page["data"]:
@@ -124,7 +127,8 @@ def write_definitions(folder: Path, rules: str, played: Sequence[Played]) -> Non
     for one in played:
         for name, extension in one.definitions.items():
             service = one.service(name)
-            text = f"schema-version: v2.2\ndd-service: {service}\nextensions:\n  datadoghq.com/dora-metrics:\n    {extension}\n"
+            lines = ["schema-version: v2.2", f"dd-service: {service}", "extensions:", "  datadoghq.com/dora-metrics:"]
+            text = "\n".join([*lines, *(f"    {line}" for line in extension), ""])
             (folder / f"{service}.yaml").write_text(text)
 
 
@@ -135,4 +139,4 @@ async def open_room(store: Store, folder: Path) -> AsyncIterator[Room]:
     async with open_door(store) as door:
         worker = Worker(store, settings, clock=lambda: LATER)
         key = store.write(lambda writer: create_key(writer, name="Ann", scopes=SCOPES, services=(), now=LATER))
-        yield Room(door, store, worker, key.key)
+        yield Room(door, store, worker, key)

@@ -37,8 +37,8 @@ class Played:
     sent: list[Sent] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """Commits (hex) by the names of the story: of a deployment the one deployed, of a pull request what it was merged as."""
-    definitions: dict[str, str] = field(default_factory=dict)
-    """Extensions of a service's definition, by the service's name in the story."""
+    definitions: dict[str, list[str]] = field(default_factory=dict)
+    """Lines of the extension of a service's definition, by the service's name in the story."""
 
     def real(self, text: str) -> str:
         """A text of the document with this case's own owner, services and shas."""
@@ -98,6 +98,7 @@ class _Play:
         self.acts: list[tuple[str, Callable[[re.Match[str], Line], None]]] = [
             (r"deployments name no commit", self._versions_alone),
             (r"(\w+) owns (.+)", self._owns),
+            (r"(\w+) has rules (.+)", self._has_rules),
             (r"(D\d+) deploys ?(.*)", self._deploy),
             (r"[#!](\d+) (.+)", self._pull_request),
             (r"commit (\w+): (.+)", self._commit),
@@ -138,7 +139,10 @@ class _Play:
 
     def _owns(self, found: re.Match[str], _: Line) -> None:
         patterns = ", ".join(f'"{one.strip()}"' for one in found[2].split(","))
-        self.played.definitions[found[1]] = f"source_patterns: [{patterns}]"
+        self.played.definitions.setdefault(found[1], []).append(f"source_patterns: [{patterns}]")
+
+    def _has_rules(self, found: re.Match[str], _: Line) -> None:
+        self.played.definitions.setdefault(found[1], []).append(f"rollforward_rules: {found[2]}")
 
     # Commits and pull requests ------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.failures_table.notation import Expected, Numbers
+from tests.failures_table.notation import Numbers
 from tests.failures_table.room import Answers
 from tests.failures_table.story import Played
 
@@ -39,23 +39,24 @@ def observed_of(played: Played, ids: Mapping[tuple[int, str], str], answers: Ans
     number = played.case.number
     names = {id: name for (case, name), id in ids.items() if case == number}
     mine = {id: row for id, row in answers.deployments.items() if row["service"].endswith(f"-{number}")}
-    rows = [_row(row, names) for row in mine.values()]
+    rows = [_row(row, names, answers.people) for row in mine.values()]
     return sorted(rows) + [_measured(played, numbers, answers) for numbers in played.case.numbers]
 
 
-def _row(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def _row(row: Mapping[str, Any], names: Mapping[str, str], people: Mapping[str, str]) -> str:
     mended = row["remediation"]
     after = "" if mended is None else f"{names.get(mended['id'], mended['id'])} after {duration(row['recovery_time'])}"
-    why = " <br> ".join(sorted(_why(row, names)))
+    why = " <br> ".join(sorted(_why(row, names, people)))
     return f"{names.get(row['id'], row['id'])} | {row['type']} | {FAILED[row['change_failure']]} | {after} | {why}"
 
 
-def _why(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+def _why(row: Mapping[str, Any], names: Mapping[str, str], people: Mapping[str, str]) -> Iterator[str]:
     for one in row["evidence"]:
         if one["deployment"] == row["id"]:
             original = names.get(one["original"], one["original"])
             original = f"#{original}" if original.isdecimal() and len(original) < 20 else original
-            yield f'mends {names.get(one["target"], one["target"])} by {one["rule"]}: {one["field"]} "{one["value"]}" → {original}'
+            target, seen = names.get(one["target"], one["target"]), people.get(one["value"], one["value"])
+            yield f'mends {target} by {one["rule"]}: {one["field"]} "{seen}" → {original}'
     for one in row["near_misses"]:
         yield f'not by {one["rule"]}: {one["reason"]} "{one["value"]}"'
     yield from (f"flag {flag}" for flag in row["flags"])
@@ -83,6 +84,3 @@ def duration(seconds: float | None) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts) or "0 s"
-
-
-__all__ = ["Expected", "duration", "expected_of", "observed_of"]
