@@ -207,6 +207,7 @@ def picture(scene: Scene, gathered: Gathered) -> Picture:
 
 def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence[Bucket], scene: Scene) -> Card:
     value = kind.value(metrics)
+    told = kind.name == "change_failure_rate" and scene.question.formula == "incidents"
     text, unit = kind.write(value)
     values = [kind.read(bucket.metrics) for bucket in trend]
     label = f"{kind.title}, {scene.question.interval} by {scene.question.interval}: " + ", ".join(
@@ -214,12 +215,12 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
     )
     return Card(
         kind=kind,
-        how=_INCIDENTS if kind.name == "change_failure_rate" and scene.question.formula == "incidents" else kind.how,
+        how=_INCIDENTS if told else kind.how,
         value=text,
         unit=unit,
         exact=words.exact(value) if kind.write is _duration else "",
         detail=_detail(kind, metrics),
-        band=band(kind.band, value, year=DEFAULT_YEAR) if kind.band else None,
+        band=band(kind.band, value, year=DEFAULT_YEAR) if kind.band and not told else None,
         trend=sparkline(values, label=label),
         axis=(
             words.day(scene.window.start, scene.question.tz),
