@@ -24,6 +24,7 @@ from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
 from bot.dora.sources import SOURCES
 from bot.facts.errands import PULL_REQUESTS, due_errands, postpone_errand, want_errand
 from bot.facts.hooks import record_hooks
+from bot.facts.issue_selections import record_issue_selection
 from bot.facts.sources import select_source
 from bot.facts.switches import reports_enabled, set_reports
 from bot.forges.client import HookSeen
@@ -231,9 +232,12 @@ async def test_a_source_that_is_off_says_how_to_turn_it_on(store: Store, tmp_pat
     async with open_house(store, tmp_path, unused_tcp_port) as house:
         _, page = await house.page("/setup")
         assert "rollforward sources enable apm" in page and "since" not in page.partition('id="sources"')[2]
+        assert "issues of type incident, and issues labelled incident" in page
         store.write(lambda writer: select_source(writer, "deployments", "apm", on=True, at=NOW + 1))
+        store.write(lambda writer: record_issue_selection(writer, "github", labels=["Outage", "sev1"], types=[], at=NOW + 1))
         page = (await house.page("/setup"))[1].partition('id="sources"')[2]
         assert "rollforward sources enable" not in page and "since" in page
+        assert "issues labelled outage or sev1" in page
 
 
 async def test_beyond_this_machine_a_key_or_a_ticket_is_needed(
