@@ -12,7 +12,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from bot.dora.instants import DAY, HOUR
 from bot.store import Store
-from tests.support.faces import NOW, browse
+from tests.support.faces import KEY, NOW, browse
+from tests.support.failures import add_failure, troubled
 from tests.support.seed import Candidate, Change, Dropped, Seed, organisation, sha
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -24,7 +25,7 @@ FLAGS = (
 LONG = "a-name-without-any-space-that-somebody-generated-from-a-path-" * 4
 PATHS = ("/", "/?days=90&env=all", "/services/checkout?days=90", "/deployments/long", "/deployments/long-back",
          f"/services/{LONG}", "/repositories", "/definitions", "/rules", "/deliveries", "/?service=nobody", "/?days=x",
-         "/nowhere")  # fmt: skip
+         "/nowhere", "/failures?env=all&days=90", "/failures/long-failure", "/failures?service=nobody")  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing (package chromium, or CHROMIUM=path)")
 
@@ -66,6 +67,8 @@ def with_long_names() -> Seed:
                  near_misses=[[LONG, "unknown_original", LONG]])  # fmt: skip
     seed.derived("long-back", type="rollback", not_computed="moved_backwards", predecessor="long")
     seed.remediation("long-back", "long", rule=LONG, value=LONG, original=LONG)
+    texts = {"name": LONG, "severity": LONG, "version": LONG, "team": LONG, "tags": (f"x:{LONG}",), "env": "prod"}
+    add_failure(seed, "long-failure", LONG, NOW - 4 * DAY + HOUR, **texts)
     seed.definition(LONG, team=LONG, patterns=[f"/{LONG}/**"], links=f'[["x", "https://github.com/acme/{LONG}"]]')
     return seed
 
@@ -74,7 +77,7 @@ async def test_from_the_overview_down_to_a_commit_without_scripts(aiohttp_client
     client = await browse(aiohttp_client, store, organisation(NOW))
     async with tab(browser, str(client.make_url("/")), java_script_enabled=False) as page:
         await page.goto("/")
-        await expect(page.locator(".card")).to_have_count(5)
+        await expect(page.locator(".card")).to_have_count(6)
         before = await page.locator(".card .detail").first.inner_text()
 
         await page.get_by_label("Period").select_option("90")
@@ -102,6 +105,41 @@ async def test_from_the_overview_down_to_a_commit_without_scripts(aiohttp_client
         assert "git log --no-merges" in await page.get_by_role("region", name="git command").inner_text()
         await page.get_by_role("link", name="Overview").first.click()
         await expect(page).to_have_url(re.compile(r"/$"))
+
+
+async def test_from_a_failure_to_a_correction_without_scripts(aiohttp_client, store: Store, browser: Browser) -> None:
+    client = await browse(aiohttp_client, store, troubled(NOW))
+    async with tab(browser, str(client.make_url("/")), java_script_enabled=False) as page:
+        await page.goto("/")
+        await page.get_by_role("link", name="Failures", exact=True).click()
+        await expect(page.locator(".card .value").first).to_have_text("3")
+        await page.get_by_label("Severity").select_option("high")
+        await page.get_by_role("button", name="Show").click()
+        await page.get_by_role("region", name="Failures").get_by_role("link", name="Payments answer 500").click()
+        await expect(page.get_by_role("img")).to_have_attribute("aria-label", re.compile("^The failure was active for 1"))
+        suspect = page.get_by_role("region", name="Attributed deployments")
+        await expect(suspect).to_contain_text("likely")
+        await suspect.get_by_role("link").first.click()
+
+        await expect(page).to_have_url(re.compile(r"/deployments/checkout-prod-\d+$"))
+        outcome = page.get_by_role("region", name="Change failure")
+        await expect(outcome).to_contain_text("rule hotfix-label saw “hotfix” in pr_label")
+        await expect(outcome.get_by_role("link", name="Payments answer 500")).to_be_visible()
+        await page.get_by_text("That is wrong: correct it").click()
+        await page.get_by_label("did not fail").check()
+        await page.get_by_label("Why").fill("The provider was down.")
+        await page.get_by_label("Your API key").fill("rf_not-a-key")
+        await page.get_by_role("button", name="Record the correction").click()
+        await expect(page.get_by_role("alert").last).to_contain_text("The key is not known")
+        await expect(page.get_by_label("Why")).to_have_value("The provider was down.")
+        await expect(page.get_by_label("did not fail")).to_be_checked()
+        await expect(page.get_by_label("Your API key")).to_have_value("")
+        await page.get_by_label("Your API key").fill(KEY)
+        await page.get_by_role("button", name="Record the correction").click()
+        await expect(page).to_have_url(re.compile(r"/deployments/checkout-prod-\d+#failed$"))
+        row = page.get_by_role("region", name="Corrections").locator("tbody tr")
+        assert (await row.locator("td").all_inner_texts())[1:3] == ["a key of API_KEYS", "it did not"]
+        await expect(row).to_contain_text("The provider was down.")
 
 
 async def test_every_page_fits_a_phone_and_is_dark_at_night(aiohttp_client, store: Store, browser: Browser) -> None:
