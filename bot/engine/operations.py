@@ -15,8 +15,6 @@ from bot.dora.sources import EventKind
 from bot.engine import control
 from bot.engine.clock import now
 from bot.engine.engine import JobError
-from bot.engine.incidents_backfill import backfill_incidents
-from bot.engine.incidents_client import IncidentsApiError
 from bot.engine.inline import Inline
 from bot.facts import errands, keys
 from bot.facts.fetches import want_fetch
@@ -283,6 +281,10 @@ async def _select_source(runner: Runner, arguments: Mapping[str, object], progre
 
 
 async def _backfill_incidents(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    # The other commands need not wait until the HTTP library is loaded.
+    from bot.engine.incidents_backfill import backfill_incidents
+    from bot.engine.incidents_client import IncidentsApiError
+
     try:
         return await backfill_incidents(
             runner.store, url=str(arguments["url"]), api_key=str(arguments["api_key"]), app_key=str(arguments["app_key"]),

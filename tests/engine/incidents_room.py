@@ -67,7 +67,7 @@ class Original:
                 return web.json_response({"errors": ["Forbidden"]}, status=403)
             known = [{**one, "attributes": self._searched(one)} for one in reversed(self.incidents) if one["id"] in self.spans]
             found = [{"data": one} for one in known[offset:][:size]]
-            attributes = {"total": len(known), "facets": dict.fromkeys(FACETS, []), "incidents": found}
+            attributes = {"total": len(known), "facets": {name: [] for name in FACETS}, "incidents": found}
             return web.json_response({"data": {"type": "incidents_search_results", "attributes": attributes}})
         page = self.incidents[offset:][:size]
         return web.json_response({"data": page, "meta": {"pagination": {"offset": offset, "size": len(page)}}})
