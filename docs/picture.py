@@ -113,6 +113,7 @@ def pages(browser: Browser, url: str) -> dict[str, str]:
         "overview": "/?days=45",
         "overview-default": "/",
         "service": "/services/checkout?days=90",
+        "failures": "/failures?days=90&env=all",
         "repositories": "/repositories",
         "definitions": "/definitions",
         "rules": "/rules",
@@ -123,8 +124,8 @@ def pages(browser: Browser, url: str) -> dict[str, str]:
     }
     wanted = {
         "deployment-commits": ("Mean of each stage", "Commits that do not count"),
-        "deployment-evidence": ("Evidence", "Mean of each stage"),
-        "deployment-rollback": ("Evidence", "Commits taken back"),
+        "deployment-evidence": ("Failed by", "Mean of each stage"),
+        "deployment-rollback": ("It mended", "Commits taken back"),
     }
     reader = browser.new_context()
     service = reader.request.get(f"{url}/services/checkout?days=90&env=all").text()

@@ -43,8 +43,9 @@ def add_incident(seed: Seed, id: str, services: str, *states: tuple[str, Instant
 
 
 def troubled(now: Instant) -> Seed:
-    """The organisation, and what went wrong there."""
+    """The organisation, and what went wrong there; its inbox is empty, so that a server may number what comes."""
     seed = organisation(now)
+    seed.rows["inbox"].clear()
     failed = {row["target"]: row["deployment_id"] for row in seed.rows["remediation"]}
     ends = {row["id"]: row["finished_at"] for row in seed.rows["deployment"]}
     versions = {row["id"]: row["version"] for row in seed.rows["deployment"]}
