@@ -194,8 +194,8 @@ def _tried(reader: Reader, trials: Sequence[Trial], rows: Mapping[str, Deploymen
         row = rows.get(trial.deployment.id)
         if row is not None:
             yield _Entry(
-                row=row, today=trial.today, proposed=trial.proposed, measured_today=measured(trial, trial.today, row),
-                measured=measured(trial, trial.proposed, row), near_misses=trial.near_misses, told=trial.told,
+                row=row, today=trial.before, proposed=trial.after, measured_today=measured(trial, trial.before, row),
+                measured=measured(trial, trial.after, row), near_misses=trial.near_misses, told=trial.told,
             )  # fmt: skip
 
 

@@ -97,15 +97,10 @@ class Trial:
     """One deployment under both sets; `told` is what a person said of its failure."""
 
     deployment: Deployment
-    today: Verdict
-    proposed: Verdict
+    before: Verdict
+    after: Verdict
     near_misses: tuple[NearMiss, ...]
     told: bool | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether anything of it would change."""
-        return self.today != self.proposed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +176,7 @@ class Ears:
     def __init__(self, rules: CompiledRules, focus: Collection[str] | None = None) -> None:
         self.rules = [one for one in (*rules.linked, *rules.static) if focus is None or one.rule.id in focus]
         self.everything = focus is None
-        self.loose = {one.rule.id: found for one in self.rules if (found := _loose(one)) is not None}
+        self.loose = {one.rule.id: _loose(one) for one in self.rules}
 
     @cached_property
     def messages(self) -> CompiledRules:
@@ -195,15 +190,15 @@ class Ears:
         return text != "" and speaks(self.messages, {"commit_message": (text,)})
 
 
-def _loose(compiled: CompiledRule) -> CompiledRule | None:
-    """The same without regard to case; `None` where that is no pattern any more."""
+def _loose(compiled: CompiledRule) -> CompiledRule:
+    """The same without regard to case; itself where that would be too large."""
     rule = replace(compiled.rule, pattern=f"(?i){compiled.rule.pattern}")
     try:
         if compiled.variable is not None:
             return compile_rules(RuleSet(linked=(rule,), static=())).linked[0]
         return compile_rules(RuleSet(linked=(), static=(rule,))).static[0]
     except BadRuleError:
-        return None
+        return compiled
 
 
 def simulate(
@@ -247,8 +242,8 @@ def simulate(
         trials.append(
             Trial(
                 deployment=one.deployment,
-                today=before[id],
-                proposed=after[id],
+                before=before[id],
+                after=after[id],
                 near_misses=_near_misses([sight for sight in sights if ears.hear(sight.text)], classified, after[id], ears),
                 told=own[id].failed if id in own else None,
             )
@@ -367,7 +362,7 @@ def _near_misses(sights: Sequence[_Sight], classified: Classified, verdict: Verd
     for compiled in ears.rules:
         name = compiled.rule.id
         for sight in sights:
-            difference, hit = _difference(compiled, ears.loose.get(name), sight)
+            difference, hit = _difference(compiled, ears.loose[name], sight)
             # What was classified is no near miss, but that somebody else's rule did it may surprise who tries one.
             wanted = (name not in told and not ears.everything) if difference is None else not decided
             if hit is not None and wanted:
@@ -387,9 +382,10 @@ def _field_of(rule: str, rules: Mapping[str, Rule]) -> str:
     return rules[rule].field if rule in rules else "version"
 
 
-def _difference(exact: CompiledRule, loose: CompiledRule | None, sight: _Sight) -> tuple[Difference | None, Hit | None]:
+def _difference(exact: CompiledRule, loose: CompiledRule, sight: _Sight) -> tuple[Difference | None, Hit | None]:
     """In what alone a text differs from what a rule looks for (`None`: in nothing), and the match; no match if in more."""
-    if loose is None or (loose_hit := _first(loose, sight)) is None:
+    loose_hit = _first(loose, sight)
+    if loose_hit is None:
         return None, None
     own = sight.field == exact.rule.field
     hit = _first(exact, sight)

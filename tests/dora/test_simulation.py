@@ -45,11 +45,11 @@ def test_a_new_rule_shows_what_it_would_call_and_whom_it_would_blame() -> None:
     story.deploy(story.pull(1, labels=("urgent",)), version="V3")
     story.deploy(story.pull(2), version="V4")
     found = tried(story, URGENT)
-    assert {id: trial.differs for id, trial in found.items()} == {"D1": False, "D2": True, "D3": True, "D4": False}
+    assert {id: trial.before != trial.after for id, trial in found.items()} == {"D1": False, "D2": True, "D3": True, "D4": False}
     mender, blamed = found["D3"], found["D2"]
-    assert (mender.today.type, mender.proposed.type, mender.proposed.rules) == ("standard", "rollforward", ("urgent",))
-    assert [(one.target, one.value) for one in mender.proposed.mends] == [("D2", "urgent")]
-    assert (blamed.today.failed, blamed.proposed.failed, blamed.proposed.mended_by) == (False, True, "D3")
+    assert (mender.before.type, mender.after.type, mender.after.rules) == ("standard", "rollforward", ("urgent",))
+    assert [(one.target, one.value) for one in mender.after.mends] == [("D2", "urgent")]
+    assert (blamed.before.failed, blamed.after.failed, blamed.after.mended_by) == (False, True, "D3")
     assert all(not trial.near_misses for trial in found.values())
 
 
@@ -58,9 +58,9 @@ def test_a_changed_pattern_frees_what_it_does_not_see_any_more() -> None:
     story.deploy(story.pull(1, "hotfix: cart"), version="V2")
     story.deploy(story.pull(2, "Emergency hotfix"), version="V3")
     found = tried(story, Rule(id="hotfix-title", field="pr_title", pattern="^hotfix:"))
-    assert (found["D2"].today.rules, found["D2"].proposed.rules) == (("hotfix-title",), ("hotfix-title",))
-    assert (found["D3"].today.type, found["D3"].proposed.type) == ("rollforward", "standard")
-    assert (found["D2"].today.failed, found["D2"].proposed.failed) == (True, False)
+    assert (found["D2"].before.rules, found["D2"].after.rules) == (("hotfix-title",), ("hotfix-title",))
+    assert (found["D3"].before.type, found["D3"].after.type) == ("rollforward", "standard")
+    assert (found["D2"].before.failed, found["D2"].after.failed) == (True, False)
 
 
 def test_a_linked_rule_says_why_it_refused() -> None:
@@ -105,8 +105,8 @@ def test_a_rule_that_blames_nobody_is_named_all_the_same() -> None:
     story = versions("V1", "V2")
     story.deploy(story.pull(1, labels=("urgent",)), version="V3")
     found = tried(story, replace(URGENT, blame="none"))
-    assert (found["D3"].proposed.type, found["D3"].proposed.rules, found["D3"].proposed.mends) == ("rollforward", ("urgent",), ())
-    assert found["D2"].proposed.failed is False
+    assert (found["D3"].after.type, found["D3"].after.rules, found["D3"].after.mends) == ("rollforward", ("urgent",), ())
+    assert found["D2"].after.failed is False
 
 
 def test_people_are_the_truth_that_rules_are_held_against() -> None:
@@ -117,10 +117,10 @@ def test_people_are_the_truth_that_rules_are_held_against() -> None:
         "D1": Correction(deployment_id="D1", failed=True, order=(1,), by="ann"),
     }
     found = tried(story, URGENT, own=said)
-    assert (found["D3"].proposed.failed, found["D3"].proposed.blamed_by, found["D3"].told) == (False, {"urgent"}, False)
-    assert found["D4"].proposed.type == "standard", "what it mended did not fail"
-    assert found["D1"].proposed.failed is True
-    compared = confusion((trial.told, bool(trial.proposed.blamed_by)) for trial in found.values())
+    assert (found["D3"].after.failed, found["D3"].after.blamed_by, found["D3"].told) == (False, {"urgent"}, False)
+    assert found["D4"].after.type == "standard", "what it mended did not fail"
+    assert found["D1"].after.failed is True
+    compared = confusion((trial.told, bool(trial.after.blamed_by)) for trial in found.values())
     assert compared == Confusion(false_positives=1, false_negatives=1)
     assert (compared.precision, compared.recall) == (0.0, 0.0)
 
@@ -177,7 +177,7 @@ def test_both_sides_are_what_the_derivation_says(drawn: list[tuple[str, str, tup
             (one.deployment.id, change.sha, change.original_of, change.number) for one in story.series for change in one.changes
         ],
     )  # fmt: skip
-    for rules, side in ((RULES, "today"), (proposed, "proposed")):
+    for rules, side in ((RULES, "before"), (proposed, "after")):
         heard = [_heard(one, rules) for one in story.series]
         whole = {one.deployment_id: one for one in classify(heard, rules, lambda _: story.known)}
         for trial in trials:
@@ -208,4 +208,4 @@ def test_a_message_that_only_a_near_miss_needs_tells_no_reverts() -> None:
     story = cart()
     story.deploy(story.pull(7, body="Reverts #55", labels=("hotfix",), message='Reapply "Something"'))
     found = tried(story, Rule(id="reapply", field="commit_message", pattern="Reapply"))["D5"]
-    assert (found.today.type, found.proposed.type) == ("rollforward", "standard")
+    assert (found.before.type, found.after.type) == ("rollforward", "standard")
