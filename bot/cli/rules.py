@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,16 +108,19 @@ def _report(answer: TrialAnswer) -> Iterator[str]:
     yield from _rules(answer)
     if answer.differing:
         yield f"What would change ({answer.differing}):"
-        yield _table(
+        yield to_table(
             ("finished", "service", "env", "version", "today", "then", "evidence", "id"),
             [
-                [rfc3339(one.finished_at), one.service, one.env, one.version, _verdict(one.today), _verdict(one.proposed), _evidence(one), one.id]
+                [
+                    rfc3339(one.finished_at), one.service, one.env, one.version, _verdict(one.today), _verdict(one.proposed),
+                    _evidence(one), one.id,
+                ]
                 for one in answer.differences
             ],
         )
     if answer.nearly:
         yield f"Near misses ({answer.nearly}):"
-        yield _table(
+        yield to_table(
             ("finished", "service", "version", "rule", "reason", "field", "seen", "id"),
             [
                 [rfc3339(one.finished_at), one.service, one.version, one.rule, one.reason, one.field, _short(one.value), one.deployment]
@@ -132,40 +135,45 @@ def _report(answer: TrialAnswer) -> Iterator[str]:
 def _metrics(answer: TrialAnswer) -> Iterator[str]:
     changed = [one for one in answer.services if one.today != one.proposed]
     rows = [row for both in (answer.metrics, *changed) for row in _metric_rows(both)]
-    yield _table(("service", "metric", "today", "then"), rows)
+    if _is_proposed(answer):
+        yield to_table(("service", "metric", "today", "then"), rows)
+    else:
+        yield to_table(("service", "metric", "today"), [row[:3] for row in rows])
     kept = len(answer.services) - len(changed)
     if kept and changed:
-        yield f"{kept} services keep all of theirs.\n"
+        yield f"{kept} more services keep all of theirs.\n"
 
 
-def _metric_rows(both: BothMetrics) -> list[list[Json]]:
-    today, then = both.today, both.proposed
-    name = both.service or "all"
-    return [
-        [
-            name, "change failure rate",
-            *(f"{percent(one.change_failure_rate.value)} ({one.change_failure_rate.failed} of {one.change_failure_rate.deployments})" for one in (today, then)),
-        ],
-        [name, "median recovery time", *(span(one.failed_deployment_recovery_time.median) for one in (today, then))],
-        [name, "rework rate", *(f"{percent(one.deployment_rework_rate.value)} ({one.deployment_rework_rate.count})" for one in (today, then))],
-    ]  # fmt: skip
+def _is_proposed(answer: TrialAnswer) -> bool:
+    return any(rule.change for rule in answer.rules) or answer.differing > 0
+
+
+def _metric_rows(both: BothMetrics) -> Iterator[list[Json]]:
+    name, sides = both.service or "all", (both.today, both.proposed)
+    rates = [one.change_failure_rate for one in sides]
+    yield [name, "change failure rate", *(f"{percent(rate.value)} ({rate.failed} of {rate.deployments})" for rate in rates)]
+    yield [name, "median recovery time", *(span(one.failed_deployment_recovery_time.median) for one in sides)]
+    yield [name, "rework rate", *(f"{percent(one.deployment_rework_rate.value)} ({one.deployment_rework_rate.count})" for one in sides)]
 
 
 def _rules(answer: TrialAnswer) -> Iterator[str]:
-    rows: list[list[Json]] = [
-        [rule.kind, f"{rule.id}{'' if rule.enabled else ' (off)'}", rule.change, rule.today, rule.proposed, *_shares(rule.overrides)]
-        for rule in answer.rules
-    ]
-    rows.append(["", "all together, today", "", None, None, *_shares(answer.overrides_today)])
-    rows.append(["", "all together, then", "", None, None, *_shares(answer.overrides)])
-    yield _table(("kind", "rule", "", "decides today", "then", "precision", "recall"), rows)
-    if answer.overrides.no_precision == "no_overrides":
+    told = answer.overrides.no_precision != "no_overrides"
+    counts = ("today", "then") if _is_proposed(answer) else ("today",)
+    rows: list[list[Json]] = []
+    for rule in answer.rules:
+        notes = [note for note in (rule.change, "" if rule.enabled else "off") if note]
+        name = f"{rule.id} ({', '.join(notes)})" if notes else rule.id
+        rows.append([rule.kind, name, *(rule.today, rule.proposed)[: len(counts)], *_shares(rule.overrides, told)])
+    for when, compared in zip(counts, (answer.overrides_today, answer.overrides), strict=False):
+        rows += [[None, f"all together, {when}", *(None,) * len(counts), *_shares(compared, told)]] if told else []
+    yield to_table(("kind", "rule", *counts, *(("precision", "recall") if told else ())), rows)
+    if not told:
         yield f"No precision and recall: {NOT_COMPARED['no_overrides']}.\n"
 
 
-def _shares(compared: ComparedShown) -> tuple[str, str]:
-    if compared.no_precision == "no_overrides":
-        return "–", "–"
+def _shares(compared: ComparedShown, told: bool) -> tuple[str, ...]:
+    if not told:
+        return ()
     hits = compared.true_positives
     called, failed = hits + compared.false_positives, hits + compared.false_negatives
     return f"{percent(compared.precision)} ({hits} of {called})", f"{percent(compared.recall)} ({hits} of {failed})"
@@ -187,10 +195,6 @@ def _evidence(one: DifferenceShown) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else f"{line[:59]}…"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> str:
-    return to_table(columns, rows)
 
 
 COMMANDS = (rules_group,)
