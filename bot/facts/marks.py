@@ -7,7 +7,7 @@ from bot.dora.instants import Instant
 from bot.dora.releases import NEAR
 from bot.store import Writer
 
-INFERENCE, REPOSITORY, CHANGES, CLASSIFICATION = "inference", "repository", "changes", "classification"
+RULES, INFERENCE, REPOSITORY, CHANGES, CLASSIFICATION = "rules", "inference", "repository", "changes", "classification"
 
 
 def mark(writer: Writer, *, stage: str, key: str, from_at: Instant) -> None:
@@ -28,6 +28,16 @@ def mark_deployment(writer: Writer, series: Series, *, started_at: Instant, fini
 def mark_pull_request(writer: Writer, *, repository_id: int, number: int) -> None:
     """Mark the commits a pull request introduced, and its own flag."""
     mark(writer, stage=REPOSITORY, key=json.dumps([repository_id, number]), from_at=0)
+
+
+def mark_repository(writer: Writer, repository_id: int) -> None:
+    """Mark all pull requests of a repository: one mark, whose instant is the number from which on they are still to be derived."""
+    mark(writer, stage=REPOSITORY, key=json.dumps([repository_id]), from_at=0)
+
+
+def mark_rules(writer: Writer) -> None:
+    """Mark what rules decide: the type of every deployment, the flag of every pull request."""
+    mark(writer, stage=RULES, key="[]", from_at=0)
 
 
 def mark_inference(writer: Writer, *subject: str | int) -> None:

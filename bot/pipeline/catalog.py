@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from bot.dora.definitions import Problem, ServiceDefinition
-from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.dora.rules import RuleSet
 from bot.facts.catalog import (
@@ -26,7 +25,7 @@ from bot.facts.catalog import (
     plan_claims,
     write_claims,
 )
-from bot.facts.marks import CLASSIFICATION, mark_pull_request, mark_series
+from bot.facts.marks import mark_rules
 from bot.guard import scrub
 from bot.sources.definitions import read_definitions
 from bot.sources.folder import definition_files, file_name, read_files
@@ -94,21 +93,15 @@ def record_catalog(writer: Writer, catalog: Catalog, *, received_at: Instant) ->
     claims = plan_claims(writer, folder)
     rows += _row(DEFINITIONS, states, catalog.definitions_digest, catalog.definition_problems, "", received_at)
     body = msgspec.json.encode(catalog.rules).decode()
-    series: list[Series] = []
-    pull_requests: list[tuple[int, int]] = []
-    if _takes_over(states.get(RULES), catalog.rules_digest, catalog.rule_problems) and load_rules(writer) != catalog.rules:
-        # Rules decide the type of every deployment, and flag pull requests on their own.
-        series = writer.fetch("all_series", _series)
-        pull_requests = writer.fetch("all_pull_requests", _pair)
+    valid = _takes_over(states.get(RULES), catalog.rules_digest, catalog.rule_problems)
+    differ = valid and load_rules(writer) != catalog.rules
     rows += _row(RULES, states, catalog.rules_digest, catalog.rule_problems, body, received_at)
     # From here on it is written: nothing may be read any more.
     write_claims(writer, claims)
     if rows:
         writer.write_many("catalog", rows, on_conflict="replace")
-    for one in series:
-        mark_series(writer, one, from_at=0, stage=CLASSIFICATION)
-    for repository_id, number in pull_requests:
-        mark_pull_request(writer, repository_id=repository_id, number=number)
+    if differ:
+        mark_rules(writer)
 
 
 def _takes_over(state: CatalogState | None, digest: str, problems: Sequence[Problem]) -> bool:
@@ -140,11 +133,3 @@ def _digest(files: Mapping[str, bytes]) -> str:
         for part in (name.encode(errors="surrogateescape"), files[name]):
             digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
-
-
-def _series(service: str, env: str) -> Series:
-    return Series(service=service, env=env)
-
-
-def _pair(repository_id: int, number: int) -> tuple[int, int]:
-    return repository_id, number

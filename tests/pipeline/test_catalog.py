@@ -9,7 +9,7 @@ import pytest
 from bot.dora.deployments import Series
 from bot.dora.rules import DEFAULT_RULES
 from bot.facts.catalog import load_catalog_states, load_definition, load_definitions, load_rules
-from bot.facts.marks import CHANGES, CLASSIFICATION, REPOSITORY, parse_series_key
+from bot.facts.marks import CHANGES, RULES, parse_series_key
 from bot.pipeline.catalog import (
     Catalog,
     catalog_fingerprint,
@@ -32,7 +32,7 @@ dd-service: payments
 links:
   - {name: Source, type: repo, url: https://github.com/o/r/tree/main/payments}
 """
-RULES = "version: 1\nstatic: []\n"
+NO_STATIC = "version: 1\nstatic: []\n"
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def take_marks(store: Store) -> set[tuple[str, str]]:
 
 
 def _shown(stage: str, key: str) -> str:
-    if stage == REPOSITORY:
+    if stage == RULES:
         return key
     series = parse_series_key(key)
     return f"{series.service}/{series.env}"
@@ -195,28 +195,27 @@ def test_warnings_come_into_force(store: Store, folder: Path) -> None:
     assert [problem.severity for problem in store.read(load_catalog_states)[0].problems] == ["warning"]
 
 
-def test_changed_rules_mark_every_classification_and_pull_request(store: Store, folder: Path) -> None:
+def test_changed_rules_are_marked(store: Store, folder: Path) -> None:
     deploy(store, *SERIES)
     add_pull_request(store)
     record(store, folder)
     take_marks(store)
-    (folder / "rules.yaml").write_text(RULES)
+    (folder / "rules.yaml").write_text(NO_STATIC)
     catalog = record(store, folder)
     assert store.read(load_rules) == catalog.rules != DEFAULT_RULES
-    every = {(CLASSIFICATION, f"{one.service}/{one.env}") for one in SERIES}
-    assert take_marks(store) == every | {(REPOSITORY, "[1, 7]")}
+    assert take_marks(store) == {(RULES, "[]")}
     # Another wording of the same rules.
-    (folder / "rules.yaml").write_text(RULES + "# nothing new\n")
+    (folder / "rules.yaml").write_text(NO_STATIC + "# nothing new\n")
     record(store, folder)
     assert take_marks(store) == set()
     (folder / "rules.yaml").unlink()
     record(store, folder)
     assert store.read(load_rules) == DEFAULT_RULES
-    assert take_marks(store) == every | {(REPOSITORY, "[1, 7]")}
+    assert take_marks(store) == {(RULES, "[]")}
 
 
 def test_broken_rules_leave_the_last_good_ones_and_do_not_hold_up_definitions(store: Store, folder: Path) -> None:
-    (folder / "rules.yaml").write_text(RULES)
+    (folder / "rules.yaml").write_text(NO_STATIC)
     good = record(store, folder)
     (folder / "rules.yaml").write_text("version: 7\n")
     (folder / "payments.yaml").unlink()
@@ -253,7 +252,7 @@ def test_the_fingerprint_changes_with_the_files(folder: Path) -> None:
         lambda: (folder / "new.yaml").write_text("ab"),
         lambda: os.utime(folder / "new.yaml", ns=(5, 5)),
         lambda: (folder / "new.yaml").rename(folder / "newer.yaml"),
-        lambda: (folder / "rules.yaml").write_text(RULES),
+        lambda: (folder / "rules.yaml").write_text(NO_STATIC),
         lambda: (folder / "newer.yaml").unlink(),
     ):
         change()

@@ -1,9 +1,9 @@
 """Takes one mark after the other and derives what it names."""
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -15,22 +15,26 @@ from bot.facts.marks import (
     CLASSIFICATION,
     INFERENCE,
     REPOSITORY,
+    RULES,
     mark_inference,
-    mark_pull_request,
+    mark_repository,
     mark_series,
     parse_series_key,
 )
 from bot.pipeline.derive.changes_stage import derive_series_changes
 from bot.pipeline.derive.classification_stage import derive_series_classification
-from bot.pipeline.derive.difference import Edit, apply, slices
+from bot.pipeline.derive.difference import apply, slices
 from bot.pipeline.derive.inference_stage import Options, derive_inference, inference_keys, write_inferred
 from bot.pipeline.derive.pull_request_stage import Derived, derive_pull_request, record_derived
 from bot.pipeline.derive.sources import Sources
 from bot.pipeline.history import HistoryCache
 from bot.settings import Settings
-from bot.store import Reader, Store, Writer
+from bot.store import Reader, Store, Value, Writer
 
 log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+"""Pull requests of a repository that are derived together."""
 
 
 class Mark(NamedTuple):
@@ -44,12 +48,13 @@ class Mark(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a derivation found out: the mark as it was read, rows to edit, and what to mark in turn."""
+    """What a derivation found out: the mark as it was read, rows to edit, what to mark in turn, and where it goes on (`None`: done)."""
 
     mark: Mark
-    edits: Sequence[Edit]
+    edits: Sequence[object]
     follow: Callable[[Writer], None]
-    write: Callable[[Writer, Sequence[Edit]], None] = apply
+    write: Callable[[Writer, Sequence[Any]], None] = apply
+    again_from: Instant | None = None
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -107,18 +112,31 @@ class Deriver:
         if mark.stage == INFERENCE:
             inferred = derive_inference(reader, mark.key, self.options)
             return Result(mark, inferred, _nothing, partial(write_inferred, now=self.clock()))
+        if mark.stage == RULES:
+            repositories = partial(_mark_repositories, _with_pull_requests(reader))
+            return Result(mark, _all_series(reader), repositories, partial(_mark_all, CLASSIFICATION))
         if mark.stage == REPOSITORY:
-            repository_id, number = json.loads(mark.key)
-            derived = derive_pull_request(reader, self.sources, repository_id, number)
-            return Result(mark, derived.edits, partial(self._follow_pull_request, derived))
+            return self._pull_requests(mark, reader)
         series = parse_series_key(mark.key)
         if mark.stage == CHANGES:
             edits = derive_series_changes(reader, self.sources, series, from_at=mark.from_at, limits=self.limits)
             return Result(mark, edits, partial(_follow_changes, series, mark.from_at))
         return Result(mark, derive_series_classification(reader, self.sources, series, from_at=mark.from_at), _nothing)
 
-    def _follow_pull_request(self, derived: Derived, writer: Writer) -> None:
-        record_derived(writer, derived, now=self.clock())
+    def _pull_requests(self, mark: Mark, reader: Reader) -> Result:
+        """One pull request, or the next ones of a whole repository."""
+        repository_id, *numbers = json.loads(mark.key)
+        again_from = None
+        if not numbers:
+            numbers = reader.fetch("pull_request_numbers", int, repository_id=repository_id, number=mark.from_at, n=AT_ONCE)
+            again_from = numbers[-1] + 1 if len(numbers) == AT_ONCE else None
+        found = [derive_pull_request(reader, self.sources, repository_id, number) for number in numbers]
+        edits = [edit for derived in found for edit in derived.edits]
+        return Result(mark, edits, partial(self._follow_pull_requests, found), again_from=again_from)
+
+    def _follow_pull_requests(self, found: Sequence[Derived], writer: Writer) -> None:
+        for derived in found:
+            record_derived(writer, derived, now=self.clock())
 
     def _postpone(self, mark: Mark, error: str) -> None:
         wait = min(SECOND * 2**mark.attempts, 5 * MINUTE)
@@ -137,7 +155,25 @@ def _follow_changes(series: Series, from_at: Instant, writer: Writer) -> None:
     mark_series(writer, series, from_at=from_at, stage=CLASSIFICATION)
 
 
-def _write(result: Result, edits: Sequence[Edit], writer: Writer) -> bool:
+def _with_pull_requests(reader: Reader) -> dict[int, int]:
+    return dict(reader.fetch("repositories_with_pull_requests", lambda repository_id, n: (repository_id, n)))
+
+
+def _mark_repositories(repositories: Iterable[int], writer: Writer) -> None:
+    for repository_id in repositories:
+        mark_repository(writer, repository_id)
+
+
+def _all_series(reader: Reader) -> list[Series]:
+    return reader.fetch("all_series", lambda service, env: Series(service=service, env=env))
+
+
+def _mark_all(stage: str, writer: Writer, series: Sequence[Series]) -> None:
+    for one in series:
+        mark_series(writer, one, from_at=0, stage=stage)
+
+
+def _write(result: Result, edits: Sequence[object], writer: Writer) -> bool:
     if not _holds(writer, result.mark):
         return False
     result.write(writer, edits)
@@ -148,7 +184,11 @@ def _finish(result: Result, writer: Writer) -> None:
     if not _holds(writer, result.mark):
         return
     # First: what follows may outdate all marks that are there.
-    writer.execute("delete_mark", stage=result.mark.stage, key=result.mark.key, version=result.mark.version)
+    mark: dict[str, Value] = {"stage": result.mark.stage, "key": result.mark.key, "version": result.mark.version}
+    if result.again_from is None:
+        writer.execute("delete_mark", **mark)
+    else:
+        writer.execute("advance_mark", **mark, from_at=result.again_from)
     result.follow(writer)
 
 
@@ -158,22 +198,27 @@ def _holds(writer: Writer, mark: Mark) -> bool:
 
 def rebuild(store: Store, *, progress: Callable[[str], None]) -> Generator[None, None, dict[str, int]]:
     """Mark everything; the old rows answer until the new ones differ. Derived rows of what is no more go."""
-
-    def work(writer: Writer) -> tuple[int, int]:
-        series = writer.fetch("all_series", lambda service, env: Series(service=service, env=env))
-        pull_requests = writer.fetch("all_pull_requests", lambda repository_id, number: (repository_id, number))
-        inferences = inference_keys(writer)
-        for subject in inferences:
-            mark_inference(writer, *subject)
-        for repository_id, number in pull_requests:
-            mark_pull_request(writer, repository_id=repository_id, number=number)
-        for one in series:
-            mark_series(writer, one, from_at=0, stage=CHANGES)
-        for table in ("change_set", "change", "classification", "remediation"):
-            writer.execute(f"delete_orphans_{table}")
-        return len(series), len(pull_requests)
-
-    series, pull_requests = store.write(work, urgent=False)
-    progress(f"{series} series and {pull_requests} pull requests to derive")
+    series = store.read(_all_series)
+    repositories = store.read(_with_pull_requests)
+    for subjects in slices(store.read(inference_keys), rows=store.slice_rows):
+        store.write(partial(_mark_subjects, subjects), urgent=False)
+        yield
+    store.write(partial(_mark_repositories, repositories), urgent=False)
+    for some in slices(series, rows=store.slice_rows):
+        store.write(partial(_mark_all, CHANGES, series=some), urgent=False)
+        yield
+    for table in ("change_set", "change", "classification", "remediation"):
+        orphans = store.read(lambda reader, name=f"orphans_{table}": reader.fetch(name, str))  # type: ignore[misc]
+        for gone in slices(orphans, rows=store.slice_rows):
+            rows = [{"deployment_id": id} for id in gone]
+            store.write(lambda writer, n=f"delete_orphans_{table}", r=rows: writer.execute_many(n, r), urgent=False)  # type: ignore[misc]
+            yield
+    pull_requests = sum(repositories.values())
+    progress(f"{len(series)} series and {pull_requests} pull requests to derive")
     yield
-    return {"series": series, "pull_requests": pull_requests}
+    return {"series": len(series), "pull_requests": pull_requests}
+
+
+def _mark_subjects(subjects: Sequence[tuple[str | int, ...]], writer: Writer) -> None:
+    for subject in subjects:
+        mark_inference(writer, *subject)

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.store import Row, Value, Writer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,8 @@ def difference(table: DerivedTable, old: Iterable[Row], new: Iterable[Row]) -> l
     return gone + come
 
 
-def slices(edits: Sequence[Edit], *, rows: int) -> Iterator[Sequence[Edit]]:
-    """The edits in transactions' worth."""
+def slices(edits: Sequence[T], *, rows: int) -> Iterator[Sequence[T]]:
+    """Edits, or other rows to write, in transactions' worth."""
     for start in range(0, len(edits), rows):
         yield edits[start : start + rows]
 

@@ -135,25 +135,49 @@ WHERE repository_id = :repository_id AND (merge_sha = :sha OR squash_sha = :sha)
 -- Every series there is.
 SELECT DISTINCT service, env FROM deployment ORDER BY service, env
 
--- name: all_pull_requests
--- Every pull request there is.
-SELECT repository_id, number FROM pull_request ORDER BY repository_id, number
+-- name: repositories_with_pull_requests
+-- Every repository that has pull requests, and how many.
+SELECT repository_id, count(*) FROM pull_request GROUP BY repository_id ORDER BY repository_id
+
+-- name: pull_request_numbers
+-- The next pull requests of a repository.
+SELECT number FROM pull_request WHERE repository_id = :repository_id AND number >= :number ORDER BY number LIMIT :n
+
+-- name: orphans_change_set
+-- Deployments that are no more, of which derived rows are left.
+SELECT DISTINCT deployment_id FROM change_set WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = change_set.deployment_id)
+ORDER BY deployment_id
 
 -- name: delete_orphans_change_set
--- Derived rows of deployments that are no more.
-DELETE FROM change_set WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = change_set.deployment_id)
+-- Derived rows of a deployment that is no more.
+DELETE FROM change_set WHERE deployment_id = :deployment_id AND NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = :deployment_id)
+
+-- name: orphans_change
+-- Deployments that are no more, of which derived rows are left.
+SELECT DISTINCT deployment_id FROM change WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = change.deployment_id)
+ORDER BY deployment_id
 
 -- name: delete_orphans_change
--- Derived rows of deployments that are no more.
-DELETE FROM change WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = change.deployment_id)
+-- Derived rows of a deployment that is no more.
+DELETE FROM change WHERE deployment_id = :deployment_id AND NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = :deployment_id)
+
+-- name: orphans_classification
+-- Deployments that are no more, of which derived rows are left.
+SELECT DISTINCT deployment_id FROM classification WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = classification.deployment_id)
+ORDER BY deployment_id
 
 -- name: delete_orphans_classification
--- Derived rows of deployments that are no more.
-DELETE FROM classification WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = classification.deployment_id)
+-- Derived rows of a deployment that is no more.
+DELETE FROM classification WHERE deployment_id = :deployment_id AND NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = :deployment_id)
+
+-- name: orphans_remediation
+-- Deployments that are no more, of which derived rows are left.
+SELECT DISTINCT deployment_id FROM remediation WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = remediation.deployment_id)
+ORDER BY deployment_id
 
 -- name: delete_orphans_remediation
--- Derived rows of deployments that are no more.
-DELETE FROM remediation WHERE NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = remediation.deployment_id)
+-- Derived rows of a deployment that is no more.
+DELETE FROM remediation WHERE deployment_id = :deployment_id AND NOT EXISTS (SELECT 1 FROM deployment d WHERE d.id = :deployment_id)
 
 -- name: refs_of_repository
 -- The refs of a repository.

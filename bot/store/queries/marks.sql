@@ -7,9 +7,9 @@ SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at EL
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
 
 -- name: due_marks
--- What to derive next: inference before repository before changes before classification, oldest instant first.
+-- What to derive next: rules before inference before repository before changes before classification, oldest instant first.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
-ORDER BY CASE stage WHEN 'inference' THEN 0 WHEN 'repository' THEN 1 WHEN 'changes' THEN 2 ELSE 3 END, from_at, key LIMIT :n
+ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repository' THEN 2 WHEN 'changes' THEN 3 ELSE 4 END, from_at, key LIMIT :n
 
 -- name: next_mark_at
 -- When the next postponed mark is due.
@@ -22,6 +22,11 @@ SELECT count(*) FROM mark
 -- name: delete_mark
 -- A derivation is done: gone only if nothing marked it again meanwhile.
 DELETE FROM mark WHERE stage = :stage AND key = :key AND version = :version
+
+-- name: advance_mark
+-- A part of it is derived: the rest begins there.
+UPDATE mark SET from_at = :from_at, version = version + 1, attempts = 0, error = ''
+WHERE stage = :stage AND key = :key AND version = :version
 
 -- name: postpone_mark
 -- A derivation failed: try again later.
