@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bot.answers.failure_detail import Around, FailureDetail
+from bot.answers.failure_detail import BEFORE, Around, FailureDetail
 from bot.dora.instants import Instant
 from bot.web import words
 
@@ -51,8 +51,8 @@ def failure_timeline(detail: FailureDetail, *, now: Instant) -> Timeline:
     """A failure drawn."""
     one = detail.failure
     until = max(one.started_at + 1, now if one.finished_at is None else one.finished_at)
-    earliest = min((near.deployment.finished_at for near in detail.deployments if near.when == "before"), default=one.started_at)
-    from_at = min(max(earliest, one.started_at - 86_400 * 10**9), one.started_at - 1)
+    before = [near.deployment.finished_at for near in detail.deployments if near.when == "before"]
+    from_at = min(max(0, one.started_at - BEFORE, min(before, default=0)), one.started_at - 1)
     from_at -= (one.started_at - from_at) // 20
     axis = _Axis(from_at, one.started_at, until)
     body = [_BASE.format(WIDTH, BEGAN, BEGAN)]
