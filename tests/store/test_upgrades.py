@@ -2,12 +2,15 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from bot.facts.catalog import load_definition_files, load_service_rules
 from bot.facts.sources import load_selection
+from bot.pipeline.catalog import read_catalog, record_catalog
 from bot.store.migrating import migrate_sqlite
 from bot.store.migrating_postgres import migrate_postgres
 from bot.store.named import FOLDER
@@ -30,27 +33,69 @@ def _before(folder: Path, number: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("source", "on"), [("tags", True), ("api", False)])
-def test_tags_of_before_there_were_switches_still_count(
-    engine: str, tmp_path: Path, request: pytest.FixtureRequest, source: str, on: bool
-) -> None:
-    old = _before(tmp_path / "old", 6)
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    if engine == "sqlite":
-        database = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
-        migrate_sqlite(database, tmp_path / "old.db", until=0, folder=old)
-        database.execute(ROW.format(source=source))
-        database.close()
-    else:
+@pytest.fixture
+def old_store(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """The URL of a store of before a migration, in which these statements were executed."""
+
+    def make(number: int, *statements: str) -> str:
+        old = _before(tmp_path / "old", number)
+        if engine == "sqlite":
+            database = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
+            migrate_sqlite(database, tmp_path / "old.db", until=0, folder=old)
+            for one in statements:
+                database.execute(one)
+            database.close()
+            return f"sqlite:///{tmp_path / 'old.db'}"
         cluster = request.getfixturevalue("cluster")
-        url = cluster.url(cluster.create("template0"))
+        url: str = cluster.url(cluster.create("template0"))
         with psycopg.connect(url, autocommit=True) as connection:
             migrate_postgres(connection, old)  # type: ignore[arg-type]
-            connection.execute(ROW.format(source=source).encode())
-    store = open_store(url)
+            for one in statements:
+                connection.execute(one.encode())
+        return url
+
+    return make
+
+
+@pytest.mark.parametrize(("source", "on"), [("tags", True), ("api", False)])
+def test_tags_of_before_there_were_switches_still_count(old_store: Callable[..., str], source: str, on: bool) -> None:
+    store = open_store(old_store(6, ROW.format(source=source)))
     try:
         store.migrate()
         switch = store.read(lambda reader: load_selection(reader, "deployments")).switch("tags")
         assert (switch.on, switch.selected_from) == ((True, 0) if on else (False, None))
+    finally:
+        store.close()
+
+
+def test_rules_in_definitions_of_before_they_were_read_are_read(
+    engine: str, old_store: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "shop.yaml").write_text(
+        "schema-version: v2.2\ndd-service: shop\nextensions: {datadoghq.com/dora-metrics: {rollforward_rules: "
+        "{static: [{id: hotfix-title, enabled: false}]}}}\n"
+    )
+    catalog = read_catalog(tmp_path)
+    binary = "x'12'" if engine == "sqlite" else "'\\x12'"
+    row = "('shop', 'shop', 'v2.2', '', '[]', '[]', NULL, '[]', 'shop.yaml:2')"
+    store = open_store(
+        old_store(
+            13,
+            f"INSERT INTO catalog VALUES ('definitions', '{catalog.definitions_digest}', 1, '', '[]')",
+            f"INSERT INTO definition VALUES {row[:-1]}, '[]', 0)",
+            "INSERT INTO repository (id, name, forge, forge_id, remote, is_local, default_branch) VALUES (1, 'r', '', '', '', 0, '')",
+            *(
+                f"INSERT INTO definition_file VALUES (1, '{path}', {blob}, {binary}, 1, NULL, '[]')"
+                for path, blob in (("gone", "NULL"), ("there", binary))
+            ),
+        )
+    )
+    try:
+        store.migrate()
+        store.write(lambda writer: record_catalog(writer, catalog, received_at=2))
+        found = store.read(lambda reader: load_service_rules(reader, "shop"))
+        assert [(one.id, one.enabled) for one in found.static] == [("hotfix-title", False)]
+        files = {one.path: one.blob for one in store.read(load_definition_files)}
+        assert files["gone"] is None and files["there"] not in (None, b"\x12"), "another one than the next fetch sees"
     finally:
         store.close()
