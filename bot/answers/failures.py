@@ -7,6 +7,7 @@ Several services, teams or envs are matched each; where one is shown, it is the 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -271,5 +272,6 @@ def _defined(service: str, team: str, tags: str, languages: str) -> tuple[str, D
     return service, Defined(team=team, tags=_texts(tags), languages=_texts(languages))
 
 
+@lru_cache(maxsize=1024)  # few texts say most of what failures name
 def _texts(stored: str) -> tuple[str, ...]:
     return tuple(str(item) for item in json.loads(stored))
