@@ -53,7 +53,7 @@ class Listed(Protocol):
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """The five metrics."""
+    """The five metrics and time to restore."""
     question = asked(lambda: parse_metrics(parameters(request), asker(request)))
     limit_to_services(request, question.filters.service)
 

@@ -24,7 +24,7 @@ from bot.web.views import Picture, load_scene, not_compared, not_counted, pictur
 MOST_SERVICES = 200
 
 async def overview(request: web.Request) -> web.Response:
-    """The five metrics, and each service with its own trend."""
+    """The metrics, and each service with its own trend."""
     view = asked(partial(parse_page, parameters(request), asker(request)))
     limit_to_services(request, view.question.filters.service)
 
