@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dora.bands import YEARS, band
+from bot.dora.failure_metrics import MeasuredFailure, comparable
 from bot.dora.instants import DAY, HOUR, MINUTE, SECOND
 from bot.dora.metrics import (
     Measured,
@@ -285,3 +286,51 @@ def test_bands_are_dated_and_not_monotone():
     assert band("failed_deployment_recovery_time", None) is None
     assert band("failed_deployment_recovery_time", 30 * SECOND) == "elite"
     assert YEARS == (2019, 2021, 2023, 2024)
+
+
+def failed(*services, teams=(), restore=None, still=False, day=1):
+    return MeasuredFailure(
+        started_at=T0 + day * DAY, services=frozenset(services), teams=frozenset(teams), has_env=True,
+        time_to_restore=restore, is_open=still,
+    )  # fmt: skip
+
+
+def test_failures_are_divided_by_the_deployments_of_what_has_both():
+    shop, cart = deployed(1, service="shop", team="core"), deployed(2, service="cart", team="core")
+    assert comparable([], [failed("shop")]) == comparable([("shop", "")], []) == (0, 0)
+    for failures, expected in (
+        ([failed("shop")], (1, 1)),
+        ([failed("shop", "cart")], (1, 2)),
+        ([failed(teams=["core"])], (1, 2)),
+        ([failed("shop"), failed(teams=["core"])], (2, 2)),
+        ([failed("mail", teams=["core"])], (0, 0)),
+        ([failed()], (0, 0)),
+        ([failed("shop")] * 3, (3, 1)),
+    ):
+        rate = measure([shop, cart], failures, window=Window(start=T0, end=T0 + DAY), formula="incidents").failure_rate
+        assert (rate.failed, rate.deployments) == expected
+        assert rate.value == (expected[0] / expected[1] if expected[1] else None)
+
+
+def test_what_has_no_time_to_restore_is_open_or_was_never_seen_active():
+    failures = [failed("a", restore=HOUR), failed("a", restore=3 * HOUR), failed(still=True), failed("b")]
+    metrics = measure([], failures, window=Window(start=T0, end=T0 + DAY))
+    assert (metrics.restore.summary.median, metrics.restore.summary.count, metrics.restore.open) == (2 * HOUR, 2, 1)
+    assert {name: metrics.not_counted.get(name) for name in ("open", "never_active", "no_failures", "unrecovered")} == {
+        "open": 1, "never_active": 1, "no_failures": None, "unrecovered": None,
+    }  # fmt: skip
+    assert (metrics.failures.count, metrics.failures.without_service, metrics.failures.without_team) == (4, 1, 4)
+
+
+NAMES = st.sets(st.sampled_from("abc"), max_size=2)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["", "x", "y"])), max_size=8),
+    st.lists(st.builds(lambda services, teams: failed(*services, teams=teams), NAMES, st.sets(st.sampled_from("xy"), max_size=2))),
+)
+def test_no_more_is_compared_than_there_is_and_nothing_without_the_other(deployed_by, failures):
+    events, of = comparable(deployed_by, failures)
+    assert 0 <= events <= len(failures) and 0 <= of <= len(deployed_by)
+    assert (events == 0) == (of == 0)
+    assert comparable(deployed_by[::-1], failures[::-1]) == (events, of)

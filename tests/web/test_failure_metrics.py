@@ -1,6 +1,9 @@
 """Metrics over failures: the cases of docs/failure-metrics.md, payload in, answer out; and what counts nowhere."""
 
+import csv
+import io
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +11,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from click.testing import CliRunner
 
+from bot.answers.attribution import attribute_failures, failures_of_deployment
+from bot.answers.failures import stream_failures
+from bot.answers.questions import Filters
+from bot.answers.rows import stream_deployments
+from bot.cli.main import main
+from bot.dora.attribution import Attribution
 from bot.dora.instants import DAY, MINUTE
 from bot.facts.sources import select_source
-from bot.store import Store
+from bot.store import Reader, Store
 from tests.pipeline.counting_room import Room
 from tests.web.doors import API_KEY, Door, open_door
 from tests.web.test_api import check
@@ -77,6 +87,20 @@ async def test_a_case_worked_by_hand(store: Store, case: Case) -> None:
             near.setdefault(line["failure stands near"], []).append((line["deployment"], line["as"], line["same event"]))
         for failure, links in near.items():
             assert await standing_near(door, failure) == links, (case.title, failure)
+        assert both_ways(store)
+
+
+def both_ways(store: Store) -> bool:
+    """Whether a deployment's failures are those that say it is theirs, with the same evidence."""
+
+    def work(reader: Reader) -> tuple[set[Attribution], set[Attribution]]:
+        failures = list(stream_failures(reader, Filters()))
+        forward = {link for links in attribute_failures(reader, failures) for link in links if link.deployment is not None}
+        deployments = stream_deployments(reader, Filters())
+        return forward, {link for row in deployments for link in failures_of_deployment(reader, row.id)}
+
+    forward, back = store.read(work)
+    return forward == back
 
 
 def instant(text: str) -> str:
@@ -232,3 +256,49 @@ async def test_one_event_that_both_saw_counts_once_in_each_metric(store: Store) 
         (incidents,) = await metrics(door, formula="incidents")
         assert incidents["change_failure_rate"] == {"value": 1 / 3, "failed": 1, "deployments": 3, "formula": "incidents"}
         assert {name for name in after if after[name] != incidents[name]} == {"change_failure_rate"}
+
+
+async def test_pages_show_time_to_restore_beside_recovery_and_failures_beside_the_rate(store: Store) -> None:
+    async with open_door(store) as door:
+        door.now[0] = NOW
+        await tell_failure(door, {"failure": "f1", "services": "shop", "began": "10:05", "ended": "10:35"})
+        assert "No deployment in this period" not in (page := await text_of(door, "/"))  # failures alone have their card, too
+        assert re.search(r"Time to restore</h3>\s*<p class=\"value\"[^>]*>30.min</p>\s*<p class=\"detail\">1 of 1 failure restored</p>", page)
+        for name, version, finished in (("d1", "v1", "09:00"), ("d2", "v2", "10:00"), ("d3", "v1", "10:30")):
+            await tell_deployment(door, {"deployment": name, "service": "shop", "version": version, "finished": finished})
+        await tell_failure(door, {"failure": "f2", "services": "shop", "began": "11:00", "ended": ""})
+        Room(store).derive()
+        for path in ("/", "/services/shop"):
+            page = await text_of(door, path)
+            assert "1 of 2 failures restored, 1 still open" in page
+            assert "1 of 3 deployments; 2 failures told for 3 deployments" in page
+            assert page.index("Failed deployment recovery time</h3>") < page.index("Time to restore</h3>") < page.index(">Instability")
+        page = await text_of(door, "/services/shop?formula=incidents")
+        assert "66.7" in page and "2 failures told for 3 deployments</p>" in page and "Failures told</figcaption>" in page
+        assert "high performance" not in page.partition("Change failure rate</h3>")[2].partition("Deployment rework rate</h3>")[0]
+
+
+async def text_of(door: Door, path: str) -> str:
+    answer = await door.client.get(path, headers=KEY)
+    assert answer.status == 200, await answer.text()
+    return await answer.text()
+
+
+async def test_the_command_and_the_csv_say_the_same(
+    store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_door(store) as door:
+        door.now[0] = NOW
+        for name, severity, ended in (("f1", "High", "10:30"), ("f2", "low", "13:00")):
+            await tell_failure(door, {"failure": name, "services": "shop", "severity": severity, "began": "10:00", "ended": ended})
+        asked = {"from": "2026-11-20", "to": "2026-11-21", "severity": "high"}
+        answer = await door.client.get("/api/v1/metrics.csv", params=asked, headers=KEY)
+        (row,) = csv.DictReader(io.StringIO(await answer.text()))
+    found = {name: row[name] for name in ("time_to_restore.median", "time_to_restore.count", "failures.count", "failures.without_env")}
+    assert found == {"time_to_restore.median": "1800", "time_to_restore.count": "1", "failures.count": "1", "failures.without_env": "1"}
+    for name, value in {"DATABASE_URL": store_url, "DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    arguments = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    done = CliRunner().invoke(main, ["metrics", *arguments, "--csv"])
+    assert done.exit_code == 0, done.output
+    assert list(csv.DictReader(io.StringIO(done.output))) == [row]
