@@ -110,7 +110,7 @@ KINDS: tuple[Kind, ...] = (
         write=_share,
         better="less",
         band=None,
-        how="Deployments that are rollbacks or rollforwards, divided by all; detected, unless tagged.",
+        how="Deployments that are rollbacks or rollforwards, divided by all; detected, unless a tag or a person says otherwise.",
     ),
 )
 
@@ -254,7 +254,7 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
         case "change_failure_rate":
             return _failure_rate(metrics)
         case _:
-            return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected by rule"
+            return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected, tagged or corrected"
 
 
 def _failure_rate(metrics: Metrics) -> str:
