@@ -1,7 +1,7 @@
 """Stories of deployments, pull requests and reverts for the tests of remediation, told in a few words each."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bot.dora.commits import Sha
 from bot.dora.deployments import Deployment, Series
@@ -12,19 +12,13 @@ from bot.dora.remediation import (
     Classified,
     classify,
 )
-from bot.dora.rules import DEFAULT_RULES, CompiledRules, Options, Rule, RuleSet, compile_rules
+from bot.dora.rules import DEFAULT_RULES, CompiledRules, Rule, compile_rules
 
 SHOP = "github.com/acme/shop"
 RULES = compile_rules(DEFAULT_RULES)
-LITERAL_ROLLBACK = compile_rules(replace(DEFAULT_RULES, options=Options(rollback="literal")))
-LITERAL_RELAND = compile_rules(replace(DEFAULT_RULES, options=Options(reland="literal")))
 
 
 REGRESSION = Rule(id="regression", field="pr_body", pattern="Fixes regression of #$pr_number")
-
-
-def with_rules(*, linked: Sequence[Rule] = (), static: Sequence[Rule] = ()) -> CompiledRules:
-    return compile_rules(RuleSet(linked=tuple(linked), static=tuple(static)))
 
 
 def sha(name: str) -> Sha:

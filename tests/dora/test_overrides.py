@@ -73,20 +73,6 @@ def corrected(series: list[Classified], *corrections: Correction) -> dict[str, t
     return {one.deployment_id: (one.type, [each.target for each in one.remediations], one.failed) for one in found}
 
 
-def test_false_frees_the_target_and_the_remediator_becomes_standard() -> None:
-    assert corrected([mends("bad"), mends("fix", "bad")], correction(False)) == {
-        "bad": ("standard", [], False), "fix": ("standard", [], None),
-    }  # fmt: skip
-    both = corrected([mends("bad"), mends("worse"), mends("fix", "bad", "worse")], correction(False))
-    assert both["fix"] == ("rollforward", ["worse"], None), "it still mends another one"
-
-
-def test_true_without_remediation_is_failed_and_nobody_mended_it() -> None:
-    assert corrected([mends("bad"), mends("fix")], correction(True))["bad"] == ("standard", [], True)
-    found = corrected([mends("bad"), mends("fix", "bad")], correction(True))
-    assert found == {"bad": ("standard", [], True), "fix": ("standard", [], None)}
-
-
 def test_true_with_remediation_names_who_mended_it_and_how() -> None:
     found = corrected([mends("bad"), mends("fix", "bad"), mends("other")], correction(True, "rollback", "other"))
     assert found == {"bad": ("standard", [], True), "fix": ("standard", [], None), "other": ("rollback", ["bad"], None)}
