@@ -10,7 +10,6 @@ from functools import partial
 
 from aiohttp import web
 
-from bot.answers import services
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
 from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
@@ -26,9 +25,9 @@ from bot.web.errors import HttpError, unavailable
 from bot.web.reading import asked, asker, limit_to_services, parameters, read
 from bot.web.rendering import page, render
 
-WAIT, PATIENCE, LATE = 0.4, 2.2, 2.5
-"""Seconds that one waits for the turn, after which a trial is stopped, and after which its answer is not waited for: together, and with
-the rest of the page, within the 3.5 that a request may take."""
+WAIT, PATIENCE, LATE = 0.4, 2.4, 2.8
+"""Seconds from the request on: until the turn must have come, until a trial is stopped, and until its answer is not waited for any more.
+With the rest of the page that is within the 3.5 that a request may take."""
 MOST_WAITING = 50
 TRYING: web.AppKey[asyncio.Semaphore] = web.AppKey("trying", asyncio.Semaphore)
 """Trials take their turn: more of them would only share one processor, and the memory of each."""
@@ -76,7 +75,7 @@ async def show_rules(request: web.Request) -> web.Response:
             "found": show_rules_in_force(reader, question),
             "waiting": waiting[:MOST_WAITING],
             "more_waiting": max(0, len(waiting) - MOST_WAITING),
-            "services": [one.name for one in services.load_services(reader, Filters(service=only))],
+            "services": sorted({name for name, _ in reader.fetch("all_series", _pair) if only in (None, name)}),
         }
 
     values = await read(request, work)
@@ -104,20 +103,16 @@ def _form(given: Mapping[str, str], found: object) -> Mapping[str, object]:
 
 
 async def _tried(request: web.Request, question: TrialQuestion) -> TrialAnswer:
-    source = request.app[TRIALS]
-    turn = request.app[TRYING]
+    source, turn, began = request.app[TRIALS], request.app[TRYING], time.monotonic()
     try:
         async with asyncio.timeout(WAIT):
             await turn.acquire()
     except TimeoutError:
         raise unavailable("busy", "Somebody else tries rules right now; try again in a moment.") from None
-    ends = time.monotonic() + PATIENCE
-    work = asyncio.ensure_future(read(request, partial(_try, source=source, question=question, ends=ends)))
-    # Whoever asked may have gone: the next one's turn comes when this one's thread is done.
-    work.add_done_callback(lambda _: turn.release())
-    done, _ = await asyncio.wait([work], timeout=LATE)
+    work = asyncio.ensure_future(read(request, partial(_try, source=source, question=question, ends=began + PATIENCE)))
+    work.add_done_callback(partial(_end, turn))
+    done, _ = await asyncio.wait([work], timeout=began + LATE - time.monotonic())
     if not done:
-        work.add_done_callback(_forget)
         raise HttpError(400, "invalid_parameter", NARROWER, pointer="days")
     return work.result()
 
@@ -130,10 +125,15 @@ def _try(reader: Reader, *, source: TrialSource, question: TrialQuestion, ends: 
     return answer_trial(reader, source, question, hurry=hurry)
 
 
-def _forget(work: "asyncio.Future[TrialAnswer]") -> None:
-    """Nobody waits for it any more; its end is looked at so that nothing is said of an exception nobody saw."""
+def _end(turn: asyncio.Semaphore, work: "asyncio.Future[TrialAnswer]") -> None:
+    """The next one's turn comes when this one's thread is done, though whoever asked may have gone and not hear how it ended."""
+    turn.release()
     if not work.cancelled():
         work.exception()
+
+
+def _pair(service: str, env: str) -> tuple[str, str]:
+    return service, env
 
 
 def _json(body: str) -> web.Response:
