@@ -113,4 +113,4 @@ def _limited(*, cpu: float, output: int) -> list[str]:
     """A shell that limits itself, where the system can, and becomes the program: the limits hold from its first instant."""
     seconds = max(1, math.ceil(cpu))
     limits = {"-S -t": seconds, "-H -t": seconds + 1, "-v": MEMORY // 1024, "-f": math.ceil(output / 512), "-c": 0}
-    return ["sh", "-c", "".join(f"ulimit {name} {most} 2>/dev/null;" for name, most in limits.items()) + 'exec "$@"', "sh"]
+    return ["/bin/sh", "-c", "".join(f"ulimit {name} {most} 2>/dev/null;" for name, most in limits.items()) + 'exec "$@"', "sh"]
