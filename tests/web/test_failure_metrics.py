@@ -31,6 +31,7 @@ KEY = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": API_KEY, "Content-Type": "ap
 NOW = 1_795_305_600 * 10**9
 """2026-11-22T00:00:00Z."""
 UNITS = {"s": 1, "min": 60, "h": 3_600}
+NO_ROW = "no row"
 KINDS = ("deployment", "failure", "incident", "asked", "failure stands near")
 
 Line = dict[str, str]
@@ -188,6 +189,8 @@ async def answered(door: Door, line: Line) -> dict[str, object]:
     if wanted:
         shown = [("none" if row["group"] is None else str(*row["group"].values() or ("",)), row) for row in rows]
         rows = [row for name, row in shown if wanted in (name.casefold(), row["from"][: len(wanted)].casefold())]
+    if line["answer"] == NO_ROW:
+        return {} if not rows else {"rows": rows}
     (row,) = rows
     return {name: rounded(row[line["metric"]].get(name)) for name in expected(line["answer"])}
 
@@ -195,7 +198,7 @@ async def answered(door: Door, line: Line) -> dict[str, object]:
 def expected(cell: str) -> dict[str, object]:
     """`median 30 min, count 1, value none` by name; durations in seconds."""
     found: dict[str, object] = {}
-    for words in (part.split() for part in cell.split(",")):
+    for words in (part.split() for part in cell.split(",") if cell != NO_ROW):
         name, value, *unit = words
         found[name] = None if value == "none" else rounded(float(value) * (UNITS[unit[0]] if unit else 1))
     return found
