@@ -105,6 +105,7 @@ class _Play:
             (r"pick (\w+) of (\S+)", self._pick),
             (r"merge (\S+) into (\S+) as (\w+)", self._merge),
             (r"label [#!](\d+) (.+)", self._label),
+            (r"unlabel [#!](\d+) (.+)", self._unlabel),
             (r"retitle [#!](\d+) (.+)", self._retitle),
             (r"close [#!](\d+)", self._close),
             (r"land [#!](\d+)", self._merge_later),
@@ -236,6 +237,10 @@ class _Play:
     def _label(self, found: re.Match[str], _: Line) -> None:
         self.forge.now += PAUSE
         self.repo.label(int(found[1]), found[2], by=BEN)
+
+    def _unlabel(self, found: re.Match[str], _: Line) -> None:
+        self.forge.now += PAUSE
+        self.repo.label(int(found[1]), remove=[found[2]], by=BEN)
 
     def _retitle(self, found: re.Match[str], _: Line) -> None:
         self.forge.now += PAUSE
