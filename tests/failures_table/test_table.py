@@ -12,7 +12,7 @@ import structlog
 
 from bot.store import Store
 from tests.failures_table.deliveries import Sent
-from tests.failures_table.notation import read_chapters
+from tests.failures_table.notation import DOCS, read_chapters
 from tests.failures_table.room import Room, open_room
 from tests.failures_table.story import Played, Stage
 from tests.failures_table.words import expected_of, observed_of
@@ -66,6 +66,15 @@ def shuffled(played: Sequence[Played], chance: random.Random) -> Order:
 
 Arrange = Callable[[Sequence[Played], random.Random], Order]
 TURNS = [shuffled, *([in_order, backwards, shuffled] * 7 if os.environ.get("ENDURE") else [])]
+
+
+def test_the_table_is_whole() -> None:
+    numbers = [case.number for chapter in CHAPTERS for case in chapter.cases]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for document in ("README.md", "docs/how-numbers-are-made.md"):
+        assert f"{len(numbers)} series" in (DOCS.parent / document).read_text()
+    listed = (DOCS / "change-failures.md").read_text()
+    assert all(f"(change-failures/{chapter.name}.md)" in listed for chapter in CHAPTERS)
 
 
 @pytest.mark.endure
