@@ -1,13 +1,8 @@
 """Secrets stay where they belong: in no log, command line, file, page, or row, and at no other host, also when things go wrong."""
 
 import asyncio
-import contextlib
 import subprocess
-import threading
-import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -17,6 +12,7 @@ from bot.standins.github import GitHub
 from bot.standins.gitlab.forge import GitLab
 from tests.e2e.forge_story import ALICE, land
 from tests.e2e.forges import GITLAB_SECRET, github_settings, gitlab_settings, new_github, new_gitlab, work_left
+from tests.support.command_lines import command_lines
 from tests.support.server import API_KEY, Served, served, until
 
 PAGES = ("/", "/setup", "/repositories", "/deliveries", "/definitions", "/rules", "/metrics", "/readyz", "/api/v1/repositories",
@@ -136,28 +132,6 @@ def secrets_of(github: GitHub, gitlab: GitLab, server: Served) -> dict[str, byte
 def found(secrets: dict[str, bytes], places: dict[str, bytes]) -> list[str]:
     """Which secret is seen where."""
     return [f"{name} in {place}" for place, text in places.items() for name, secret in secrets.items() if secret in text]
-
-
-@contextmanager
-def command_lines() -> Iterator[set[str]]:
-    """The command line of every process that lives meanwhile, as far as a busy observer sees them."""
-    seen: set[str] = set()
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.is_set():
-            for place in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    seen.add(place.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            time.sleep(0.01)
-
-    observer = threading.Thread(target=look)
-    observer.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        observer.join()
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
