@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bot.store import Store
 from bot.store.opening import open_store
 from tests.engines import ENGINES, Cluster, MissingPostgresError
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")  # How long an example takes says more of a busy machine than of the code.
 
 _SETTINGS = """
     HOST PORT DATABASE_URL DATA_DIR SERVICE_DEFINITIONS BASE_URL TLS_CERT TLS_KEY API_KEYS DASHBOARD LEAD_TIME_MAX_GAP_DAYS
