@@ -110,7 +110,7 @@ async def test_pages_of_the_list_hold_each_failure_once(aiohttp_client, store):
     for n in range(60):
         add_failure(seed, f"f-{n:02}", "shop", NOW - (1 + n // 3) * HOUR, MINUTE)
     client, seen, path = await browse(aiohttp_client, store, seed), [], "/failures?days=7"
-    while path:
+    while path and len(seen) < 100:
         page = await load(client, path)
         assert "Failures 60 that began" in said(page), "the numbers are of all pages"
         seen += [link.split("?")[0] for link in page.links if link.startswith("/failures/")]
