@@ -11,8 +11,8 @@ from bot.dora.metrics import Formula, Window
 from bot.dora.rules import Field, Rule, RuleSet, check_rule
 from bot.dora.simulation import Proposal, Tried, is_linked
 
-SCOPE = ("days", "service", "env")
-PARAMETERS = (*SCOPE, "formula", "kind", "id", "field", "pattern", "blame")
+SCOPE = ("days", "service")
+PARAMETERS = (*SCOPE, "env", "formula", "kind", "id", "field", "pattern", "blame")
 FIELDS: tuple[str, ...] = get_args(Field)
 DEFAULT_DAYS, MOST_DAYS = 90, 36_500
 NEW_RULE = "tried"
@@ -73,11 +73,9 @@ def parse_trial(parameters: Sequence[tuple[str, str]], asker: Asker) -> TrialQue
 
 def _scope(form: Form, asker: Asker) -> TrialQuestion:
     kept = [(name, value) for name in ("service", "env") if (value := form.text(name)) is not None]
-    days = form.text("days")
-    if days is not None and not (days.isascii() and days.isdigit() and 1 <= int(days[:6]) <= MOST_DAYS):
-        raise InvalidParameterError("days", f"days is a whole number from 1 to {MOST_DAYS}.")
+    days = form.whole("days", most=MOST_DAYS)
     filters = parse_filters(Form(kept, known=("service", "env")), asker)
-    return TrialQuestion(filters=filters, days=DEFAULT_DAYS if days is None else int(days), now=asker.now)
+    return TrialQuestion(filters=filters, days=DEFAULT_DAYS if days is None else days, now=asker.now)
 
 
 def proposal_of(question: TrialQuestion, today: RuleSet) -> Proposal:
