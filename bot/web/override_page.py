@@ -27,7 +27,6 @@ from bot.web.deployment_page import Typed, show_deployment
 from bot.web.errors import HttpError
 from bot.web.forms import is_foreign, read_form
 from bot.web.middlewares import note_refusal
-from bot.web.original import check_services
 from bot.web.original_deployments import Target, correct, find_target
 from bot.web.reading import from_path, limit_to_services, not_found, read
 from bot.web.rendering import link, page
@@ -50,7 +49,6 @@ async def override(request: web.Request) -> web.Response:
     status, headers = 400, dict[str, str]()
     try:
         await holder_of(request, key, DEPLOYMENTS_WRITE)
-        check_services(request, row.service)
         if not errors:
             patch = _patch(fields)
             target = await read(request, lambda reader: _target(reader, row, patch))

@@ -46,6 +46,7 @@ def with_failures() -> Seed:
     add_failure(seed, "lasting", "cart", NOW - 50 * DAY, name="Open for ages", severity="low")
     add_failure(seed, "nobody", "", NOW - 2 * DAY, 10 * MINUTE, team="Core", name="Nobody's", env="")
     add_failure(seed, "elsewhere", "Shop", NOW - DAY, HOUR, env="staging", name="Staging")
+    add_failure(seed, "off-too", "Shop", NOW - DAY, source="github", name="Open and not counted")
     add_failure(seed, "off", "Shop", NOW - DAY, HOUR, source="github", name="Not counted")
     at = NOW - 3 * DAY
     states = (("active", at), ("stable", at + 20 * MINUTE), ("active", at + 50 * MINUTE), ("stable", at + 55 * MINUTE),
@@ -82,7 +83,7 @@ async def test_what_failures_did_to_whom(aiohttp_client, store):
     assert "Open for ages API active cart prod low 3 Oct 2026, 00:00 50 d" in words
     newest = [link.split("?")[0] for link in page.links if link.startswith("/failures/")]
     assert newest == [f"/failures/{id}" for id in ("lasting", "both", "outage", "nobody", "incident")]
-    assert "GitHub issues github off" in words and "Not counted" not in words
+    assert "GitHub issues github off" in words and "ot counted" not in words
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,10 @@ async def test_a_limited_key_sees_failures_and_deployments_of_its_services_alone
         ("/failures", 403), ("/failures?service=cart", 200), ("/failures/outage", 403), ("/failures/nobody", 403), ("/failures/both", 200),
     ):  # fmt: skip
         assert (await client.get(path, headers=bearer)).status == status, path
+    for path in ("/failures", "/"):
+        page = await (await client.get(f"{path}?service=cart", headers=bearer)).text()
+        assert ">cart</option>" in page
+        assert ">shop</option>" not in page
     both = await (await client.get("/api/v1/failures/both", headers=bearer)).json()
     assert [one["id"] for one in both["deployments"]] == ["c1"]
 
