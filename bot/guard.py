@@ -165,8 +165,8 @@ def _holds_long_number(body: bytes) -> bool:
 
 
 def _check_numbers(value: object) -> None:
-    """Integers beyond 63 bits fit no store."""
-    todo: list[object] = [msgspec.to_builtins(value)]
+    """Integers beyond 63 bits fit no store. What is kept raw is checked when it is decoded itself."""
+    todo: list[object] = [msgspec.to_builtins(value, enc_hook=lambda raw: None)]
     while todo:
         item = todo.pop()
         if isinstance(item, int) and not -MAX_INT - 1 <= item <= MAX_INT:

@@ -82,6 +82,18 @@ class Outer(msgspec.Struct):
     many: list[Inner] = []
 
 
+def test_a_long_number_is_found_where_it_is_decoded():
+    class Told(msgspec.Struct):
+        title: str
+        rest: msgspec.Raw
+
+    title = b"trace_id: 9812345678901234567"
+    told = decode_json_as(Told, b'{"title": "' + title + b'", "rest": {"n": 98123456789012345678}}')
+    assert told.title == title.decode()
+    with pytest.raises(GuardError, match="63 bits"):
+        decode_json_as(object, bytes(told.rest))
+
+
 HOSTILE_JSON = [
     (b"", "invalid_json"),
     (b"{", "invalid_json"),
