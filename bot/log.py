@@ -21,6 +21,8 @@ _NAMES = re.compile(
 _USERINFO = re.compile(r"(://)[^/@\s'\"]+@")
 _QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _PARAMETER = re.compile(r"((?:api_?key|application_?key|token|secret|password|signature)=)[^&\s'\"]+", re.IGNORECASE)
+_KEY = re.compile(r"\brf_[A-Za-z0-9_-]{8,}")
+"""An API key, whoever made it."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -47,7 +49,7 @@ class Redact:
         return self._clean_text(str(value))
 
     def _clean_text(self, text: str) -> str:
-        text = _PARAMETER.sub(rf"\1{HIDDEN}", _QUERY.sub(r"\1", _USERINFO.sub(r"\1", text)))
+        text = _KEY.sub(HIDDEN, _PARAMETER.sub(rf"\1{HIDDEN}", _QUERY.sub(r"\1", _USERINFO.sub(r"\1", text))))
         if self._secrets is not None:
             text = self._secrets.sub(HIDDEN, text)
         return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -17,6 +17,7 @@ from bot.web import (
     failure_pages,
     health,
     incidents,
+    malformed,
     original_deployments,
     original_extras,
     original_failures,
@@ -99,5 +100,8 @@ def make_app(
 
 
 def make_runner(app: web.Application) -> web.AppRunner:
-    """The runner to serve it with: bodies as sent (see `bodies.py`), no access log (it would hold query strings)."""
-    return web.AppRunner(app, auto_decompress=False, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    """The runner to serve it with: bodies as sent (see `bodies.py`), no access log (it would hold query strings), no bytes of what is
+    no request in the log."""
+    return web.AppRunner(
+        app, auto_decompress=False, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT, logger=malformed.LOGGER
+    )
