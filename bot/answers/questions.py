@@ -135,6 +135,15 @@ class Form:
             raise InvalidParameterError(name, f"{name} is one of {', '.join(options)}.")
         return value
 
+    def whole(self, name: str, *, most: int) -> int | None:
+        """A whole number from 1 to `most`."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) <= len(str(most)) and 1 <= int(value) <= most):
+            raise InvalidParameterError(name, f"{name} is a whole number from 1 to {most}.")
+        return int(value)
+
     def flag(self, name: str) -> bool:
         """`true` or `false`; not given is false."""
         return self.choice(name, ("true", "false")) == "true"

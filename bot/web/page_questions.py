@@ -9,7 +9,6 @@ from bot.answers.questions import (
     METRICS_PARAMETERS,
     Asker,
     Form,
-    InvalidParameterError,
     MetricsQuestion,
     Page,
     UnknownParameterError,
@@ -48,9 +47,7 @@ def parse_page(
         if name not in known:
             raise UnknownParameterError(name[:80], f"There is no parameter {name[:80]!r} here.")
     form = Form([pair for pair in given if pair[0] in ("days", "env", "cursor")], known=known)
-    days = form.text("days")
-    if days is not None and not (days.isascii() and days.isdigit() and 1 <= int(days[:6]) <= 36_500):
-        raise InvalidParameterError("days", "days is a whole number from 1 to 36500.")
+    days = form.whole("days", most=36_500)
     asked_env = (form.text("env") or "").lower()
     env = asked_env or "production"
     rest = [(name, value) for name, value in given if name in METRICS_PARAMETERS and name != "env" and value.strip()]
@@ -60,7 +57,7 @@ def parse_page(
     if service is not None:
         rest.append(("service", service))
     if days is not None and not window:
-        rest.append(("from", rfc3339(max(0, who.now - int(days) * DAY))))
+        rest.append(("from", rfc3339(max(0, who.now - days * DAY))))
     question = parse_metrics(rest, who)
     keep: dict[str, str | tuple[str, ...]] = {
         name: value for name, value in given if value.strip() and name not in ("cursor", "tag")
