@@ -9,13 +9,13 @@ from bot.answers import failure_impact, services
 from bot.answers.cursors import Cursor
 from bot.answers.encode import dumps
 from bot.answers.failure_detail import FailureDetail, detail_json, find_failure
-from bot.answers.questions import FILTERS, Filters, Form
+from bot.answers.questions import FILTERS, Form
 from bot.answers.sources import list_sources
 from bot.store import Reader
 from bot.web.auth import PRINCIPAL, READ, Row
 from bot.web.context import CLOCK
 from bot.web.page_questions import options_of, parse_page
-from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
+from bot.web.reading import asked, asker, from_path, limit_to_services, may_see, not_found, parameters, read
 from bot.web.rendering import page, render
 from bot.web.timelines import failure_timeline
 
@@ -35,7 +35,7 @@ async def failure_list(request: web.Request) -> web.Response:
         found = failure_impact.overview(
             reader, filters, severity=severity and severity.lower(), after=view.page.after, limit=view.page.limit, now=now
         )
-        options = options_of(services.load_services(reader, Filters()), view)
+        options = options_of(services.load_services(reader, may_see(request, filters.service)), view)
         options = {name: sorted({*values, *found.options.get(name, ())}) for name, values in options.items()}
         return {
             "found": found,

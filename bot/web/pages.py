@@ -17,7 +17,7 @@ from bot.web.auth import OPEN, READ, Row
 from bot.web.charts import columns
 from bot.web.deployment_page import stage_bar
 from bot.web.page_questions import asked_for, options_of, parse_page
-from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
+from bot.web.reading import asked, asker, from_path, limit_to_services, may_see, not_found, parameters, read
 from bot.web.rendering import STATIC, page, render
 from bot.web.views import Picture, load_scene, not_compared, not_counted, picture
 
@@ -39,7 +39,7 @@ async def overview(request: web.Request) -> web.Response:
             if members.deployments and members.deployments[0].row.finished_at >= window.start
         ]
         shown.sort(key=lambda row: (-row[2].metrics.deployments, row[0]))
-        known = services.load_services(reader, Filters())
+        known = services.load_services(reader, may_see(request, view.question.filters.service))
         quiet = [one for one in known if one.name not in {name for name, *_ in shown} and asked_for(one, view)]
         return {
             "first_event": first,

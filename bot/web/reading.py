@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from bot.answers.questions import Asker, QuestionError, storable
+from bot.answers.questions import Asker, Filters, QuestionError, storable
 from bot.store import Reader
 from bot.web.auth import PRINCIPAL
 from bot.web.context import CLOCK, SETTINGS, STORE
@@ -63,3 +63,8 @@ def limit_to_services(request: web.Request, service: str | None) -> None:
     if allowed and (service is None or not request[PRINCIPAL].may_touch(service)):
         names = ", ".join(sorted(allowed))
         raise HttpError(403, "other_service", f"This key is limited to services: ask with service= one of {names}.")
+
+
+def may_see(request: web.Request, service: str | None) -> Filters:
+    """What a page offers to choose from: everything; a key that is limited to services sees the one it asks for alone."""
+    return Filters(service=service) if request[PRINCIPAL].services else Filters()
