@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from benchmarks.many_changes import Size, derive_all, fill
+from bot.facts.marks import mark_pull_request
 from bot.pipeline.catalog import read_catalog, record_catalog
 from bot.pipeline.derive import deriver
 from bot.store import Store, Writer
@@ -111,6 +112,40 @@ def test_edited_rules_are_derived_in_small_parts_and_once_more_when_they_change_
         pass
     derive_all(store)
     assert derived(store_url) == grown
+
+
+def test_pull_requests_are_derived_together_in_few_transactions(store: Store, store_url: str) -> None:
+    fill(store, SIZE)
+    grown = derived(store_url)
+    clear(store_url)
+    numbers = range(1, SIZE.pull_requests + 1)
+    store.write(lambda writer: [mark_pull_request(writer, repository_id=1, number=number) for number in numbers])
+    watched = Watched(store, slice_rows=100)
+    while marks(store, "repository"):
+        derive_all(watched, at_most=1)  # type: ignore[arg-type]
+    assert len(watched.written) < 15
+    derive_all(store)
+    again = derived(store_url)
+    assert again["pull_request_flag"] == grown["pull_request_flag"]
+    assert again["introduced"] == grown["introduced"]
+
+
+def test_a_pull_request_that_cannot_be_derived_holds_up_no_other(
+    store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, SIZE)
+    derive = deriver.derive_pull_request
+
+    def refuse(reader: Any, sources: Any, repository_id: int, number: int) -> Any:
+        if number == 30:
+            raise ValueError("not this one")
+        return derive(reader, sources, repository_id, number)
+
+    monkeypatch.setattr(deriver, "derive_pull_request", refuse)
+    edit_rules(store, tmp_path, URGENT)
+    derive_all(store)
+    assert rows(store_url, "SELECT key, error FROM mark") == [("[1, 30]", "ValueError: not this one")]
+    assert {row[0] for row in rows(store_url, "SELECT rule FROM pull_request_flag WHERE number <> 30")} == {"add"}
 
 
 def test_a_rebuild_marks_in_small_transactions(store: Store, store_url: str) -> None:

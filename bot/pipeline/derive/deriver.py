@@ -1,9 +1,10 @@
 """Takes one mark after the other and derives what it names."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import takewhile
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -17,6 +18,7 @@ from bot.facts.marks import (
     REPOSITORY,
     RULES,
     mark_inference,
+    mark_pull_request,
     mark_repository,
     mark_series,
     parse_series_key,
@@ -31,10 +33,14 @@ from bot.pipeline.history import HistoryCache
 from bot.settings import Settings
 from bot.store import Reader, Store, Value, Writer
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-"""Pull requests of a repository that are derived together."""
+"""Pull requests of a repository that one step of its mark derives."""
+TOGETHER = 50
+"""Pull requests with marks of their own that are derived in one step: each transaction waits for the disk."""
 
 
 class Mark(NamedTuple):
@@ -55,6 +61,8 @@ class Result(NamedTuple):
     follow: Callable[[Writer], None]
     write: Callable[[Writer, Sequence[Any]], None] = apply
     again_from: Instant | None = None
+    pull_requests: Sequence[Derived] = ()
+    """What `follow` does for them is done for all that are written together."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -84,25 +92,64 @@ class Deriver:
         self.sources = Sources(histories)
 
     def derive_next(self) -> bool:
-        """Derive the next due mark; False when there is none."""
-        due = self.store.read(lambda reader: reader.fetch("due_marks", Mark, now=self.clock(), n=1))
-        if not due:
-            return False
+        """Derive the next due mark, or the next few pull requests; False when there is none."""
+        due = self.store.read(lambda reader: reader.fetch("due_marks", Mark, now=self.clock(), n=TOGETHER))
+        together = list(takewhile(_is_pull_request, due))
+        if len(together) > 1 and self._derive_together(together):
+            return True
+        for mark in together or due[:1]:
+            self._derive_or_postpone(mark)
+        return bool(due)
+
+    def _derive_or_postpone(self, mark: Mark) -> None:
         try:
-            self.derive(due[0])
+            self.derive(mark)
         except Exception as error:
             # One series that cannot be derived must not stop the others; it is tried again and shown in the meantime.
-            log.exception("derivation failed", stage=due[0].stage, key=due[0].key)
-            self._postpone(due[0], f"{type(error).__name__}: {error}"[:300])
-        return True
+            log.exception("derivation failed", stage=mark.stage, key=mark.key)
+            if mark.stage == REPOSITORY and not _is_pull_request(mark):
+                self.store.write(partial(self._one_by_one, mark))
+            else:
+                self._postpone(mark, f"{type(error).__name__}: {error}"[:300])
+
+    def _one_by_one(self, mark: Mark, writer: Writer) -> None:
+        """Mark the next pull requests of a repository each: one of them cannot be derived."""
+        (repository_id,) = json.loads(mark.key)
+        numbers = writer.fetch("pull_request_numbers", int, repository_id=repository_id, number=mark.from_at, n=AT_ONCE)
+        for number in numbers:
+            mark_pull_request(writer, repository_id=repository_id, number=number)
+        after = numbers[-1] + 1 if numbers else mark.from_at
+        writer.execute("advance_mark", stage=mark.stage, key=mark.key, version=mark.version, from_at=after)
 
     def derive(self, mark: Mark) -> None:
         """Derive one mark; given up silently when it changed meanwhile (it is still there, and comes again)."""
         result = self.store.read(partial(self._compute, mark))
-        for part in slices(result.edits, rows=self.store.slice_rows):
-            if not self.store.write(partial(_write, result, part), urgent=len(part) < 50):
+        parts = list(slices(result.edits, rows=self.store.slice_rows))
+        for part in parts[:-1]:
+            if not self.store.write(partial(_write, result, part), urgent=False):
                 return
-        self.store.write(partial(_finish, result))
+        last = parts[-1] if parts else ()
+        self.store.write(partial(self._finish, [result._replace(edits=last)]), urgent=len(last) < 50)
+
+    def _derive_together(self, marks: Sequence[Mark]) -> bool:
+        """Derive pull requests, as many as one transaction takes; whether it could be done."""
+        try:
+            results = self.store.read(lambda reader: self._fill((self._compute(mark, reader) for mark in marks), _rows_of))
+            self.store.write(partial(self._finish, results), urgent=sum(map(_rows_of, results)) < 50)
+        except Exception as error:  # noqa: BLE001 - derived one by one it is seen which it was
+            log.warning("pull requests are derived one by one", error=type(error).__name__)
+            return False
+        return True
+
+    def _fill(self, found: Iterator[T], rows_of: Callable[[T], int]) -> list[T]:
+        """As many of these as fill a transaction, one at least."""
+        taken, rows = [], 0
+        for one in found:
+            taken.append(one)
+            rows += rows_of(one)
+            if rows >= self.store.slice_rows:
+                break
+        return taken
 
     def _compute(self, due: Mark, reader: Reader) -> Result:
         current = reader.fetch("mark_now", Mark, stage=due.stage, key=due.key)
@@ -126,17 +173,41 @@ class Deriver:
     def _pull_requests(self, mark: Mark, reader: Reader) -> Result:
         """One pull request, or the next ones of a whole repository."""
         repository_id, *numbers = json.loads(mark.key)
-        again_from = None
-        if not numbers:
+        if numbers:
+            found = [derive_pull_request(reader, self.sources, repository_id, numbers[0])]
+            again_from = None
+        else:
             numbers = reader.fetch("pull_request_numbers", int, repository_id=repository_id, number=mark.from_at, n=AT_ONCE)
-            again_from = numbers[-1] + 1 if len(numbers) == AT_ONCE else None
-        found = [derive_pull_request(reader, self.sources, repository_id, number) for number in numbers]
+            every = (derive_pull_request(reader, self.sources, repository_id, number) for number in numbers)
+            found = self._fill(every, lambda derived: len(derived.edits))
+            again_from = found[-1].number + 1 if len(found) < len(numbers) or len(numbers) == AT_ONCE else None
         edits = [edit for derived in found for edit in derived.edits]
-        return Result(mark, edits, partial(self._follow_pull_requests, found), again_from=again_from)
+        return Result(mark, edits, _nothing, again_from=again_from, pull_requests=found)
+
+    def _finish(self, results: Sequence[Result], writer: Writer) -> None:
+        """Write what is left of these derivations and take their marks away."""
+        held = [result for result in results if _holds(writer, result.mark)]
+        for result in held:
+            result.write(writer, result.edits)
+        for result in held:
+            # First: what follows may outdate all marks that are there.
+            mark: dict[str, Value] = {"stage": result.mark.stage, "key": result.mark.key, "version": result.mark.version}
+            if result.again_from is None:
+                writer.execute("delete_mark", **mark)
+            else:
+                writer.execute("advance_mark", **mark, from_at=result.again_from)
+        for result in held:
+            result.follow(writer)
+        self._follow_pull_requests([derived for result in held for derived in result.pull_requests], writer)
 
     def _follow_pull_requests(self, found: Sequence[Derived], writer: Writer) -> None:
         for derived in found:
             record_derived(writer, derived, now=self.clock())
+        if len(found) > 1 and any(derived.introduced_changed for derived in found):
+            # They were derived beside each other: none saw what the others introduce now.
+            for derived in found:
+                if derived.flagged:
+                    mark_pull_request(writer, repository_id=derived.repository_id, number=derived.number)
 
     def _postpone(self, mark: Mark, error: str) -> None:
         wait = min(SECOND * 2**mark.attempts, 5 * MINUTE)
@@ -145,6 +216,14 @@ class Deriver:
                 "postpone_mark", stage=mark.stage, key=mark.key, error=error, run_at=self.clock() + wait
             )
         )
+
+
+def _rows_of(result: Result) -> int:
+    return len(result.edits)
+
+
+def _is_pull_request(mark: Mark) -> bool:
+    return mark.stage == REPOSITORY and len(json.loads(mark.key)) == 2
 
 
 def _nothing(_: Writer) -> None:
@@ -178,18 +257,6 @@ def _write(result: Result, edits: Sequence[object], writer: Writer) -> bool:
         return False
     result.write(writer, edits)
     return True
-
-
-def _finish(result: Result, writer: Writer) -> None:
-    if not _holds(writer, result.mark):
-        return
-    # First: what follows may outdate all marks that are there.
-    mark: dict[str, Value] = {"stage": result.mark.stage, "key": result.mark.key, "version": result.mark.version}
-    if result.again_from is None:
-        writer.execute("delete_mark", **mark)
-    else:
-        writer.execute("advance_mark", **mark, from_at=result.again_from)
-    result.follow(writer)
 
 
 def _holds(writer: Writer, mark: Mark) -> bool:

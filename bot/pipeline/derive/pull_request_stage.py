@@ -39,6 +39,8 @@ class Derived:
     """Pull requests to derive again: later fast-forwards, which may begin where this one ended, and reverts that point to it."""
     head_ref: str | None
     number: int
+    flagged: bool
+    """A rule saw something: what it is depends on what other pull requests introduced, if it points to one."""
     report_to: str | None
     """The forge under whose pull request something else is to be said now."""
 
@@ -82,6 +84,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
         others=tuple(sorted(others)),
         head_ref=_missing_head(repository, pull_request, found),
         number=number,
+        flagged=bool(new_flag),
         report_to=forge_to_tell(reader, repository_id)
         if flag_edits and pull_request is not None and pull_request.state == "open"
         else None,
