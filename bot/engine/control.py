@@ -1,6 +1,7 @@
 """The server's own door for commands: a Unix socket, one JSON object per line, in a folder only its owner can enter.
 
-A request is `{"command", "arguments"}`; the answers are `{"progress"}` lines and at last `{"result"}` or `{"error"}`.
+A request is `{"command", "arguments"}`; the answers are `{"progress"}` lines and at last `{"result"}` or `{"error"}`. When who asked
+goes away, nobody waits for the result any more: what runs here ends at its next wait, and what the engine was given goes on.
 """
 
 import asyncio
@@ -47,7 +48,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pe
 
     try:
         request = json.loads(await reader.readline())
-        result = await perform(request["command"], request["arguments"], lambda text: say("progress", text))
+        work = perform(request["command"], request["arguments"], lambda text: say("progress", text))
+        result = await _while_asked(reader, work)
         say("result", result)
         await writer.drain()
     except (ConnectionError, asyncio.IncompleteReadError):
@@ -56,6 +58,20 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pe
         say("error", str(error) or type(error).__name__)
     finally:
         writer.close()
+
+
+async def _while_asked(reader: asyncio.StreamReader, work: Awaitable[object]) -> object:
+    """What `work` results in; raises ConnectionError, and cancels it, when who asked goes away."""
+    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ConnectionError("who asked went away")
+        return doing.result()
+    finally:
+        doing.cancel()
+        gone.cancel()
+        await asyncio.gather(doing, gone, return_exceptions=True)
 
 
 def _plain(value: object) -> object:
