@@ -4,6 +4,7 @@ Rules:
 - A page is recorded in one transaction as soon as it is read, so that what was read stays, and a repetition changes nothing.
 - Where the list leaves out how long an incident was in each state, the search is asked for that once, before anything is recorded.
 - The list ends with an empty page, or one that tells nothing new: servers limit the size of a page as they like.
+- Whatever the server tells, what is held of it is limited. Who asked and went away ends it: what was recorded stays.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ LIST, SEARCH = "/api/v2/incidents", "/api/v2/incidents/search"
 EVERY_STATE: Final = "state:(active OR stable OR resolved)"
 NAMED: Final = 20
 """So many incidents that could not be read are named."""
+MOST_PAGES: Final = 10_000
+MOST_TOLD: Final = 1_000_000
+"""Incidents, and periods of theirs; both are far beyond what people declare in two years."""
 
 Periods = Mapping[str, Sequence[Period]]
 
@@ -64,7 +68,7 @@ async def bring_in(
     """Read all pages and record what they tell; raises IncidentsApiError."""
     asked_at = clock()
     counts: Counter[str] = Counter()
-    unread: list[tuple[str, str]] = []
+    errors: dict[str, str] = {}
     periods: Periods | None = None
     async for page in _pages(client, LIST, parse_incidents):
         recent = [one for one in page.incidents if one.created_at >= asked_at - REACH]
@@ -73,22 +77,23 @@ async def bring_in(
         counts += Counter(read=page.count, older=len(page.incidents) - len(recent))
         counts += Counter(tests=sum(one.said.is_test is True for one in recent))
         counts += Counter(without_periods=sum(_periods_of(one, periods) is None for one in recent))
-        unread += page.unread
+        counts += Counter(unread=len(page.unread))
+        errors |= dict(page.unread[: NAMED - len(errors)])
         work = partial(_record, [_import(one, periods, asked_at=asked_at) for one in recent])
         counts += Counter(outcome.value for outcome in await store.write_async(work, urgent=False))
         progress(f"{counts['read']:,} incidents read, {counts['new']:,} of them new")
     await store.write_async(partial(_select, at=clock()))
     source = await store.read_async(lambda reader: find_source(reader, "failures", SOURCE))
-    names = ("read", *Outcome, "older", "tests", "without_periods")
+    names = ("read", *Outcome, "older", "tests", "without_periods", "unread")
     return {
-        **{name: counts[name] for name in names}, "unread": len(unread), "errors": dict(unread[:NAMED]), "source": SOURCE,
-        "kept": source.kept, "counted": source.counted,
+        **{name: counts[name] for name in names}, "errors": errors, "source": SOURCE, "kept": source.kept,
+        "counted": source.counted,
     }  # fmt: skip
 
 
 async def _pages(client: Asking, path: str, parse: Callable[[bytes], IncidentsTold], **parameters: str) -> AsyncIterator[IncidentsTold]:
     offset, seen = 0, set[str]()
-    while True:
+    for _ in range(MOST_PAGES):
         body = await client.page(path, offset=offset, **parameters)
         try:
             page = await asyncio.to_thread(parse, body)
@@ -100,14 +105,21 @@ async def _pages(client: Asking, path: str, parse: Callable[[bytes], IncidentsTo
         yield page
         seen |= ids
         offset += page.count
+        if offset > MOST_TOLD:
+            break
+    raise IncidentsApiError(f"the list does not end: after {offset:,} incidents no more is read; what was read is kept")
 
 
 async def _periods(client: Asking, *, progress: Callable[[str], None]) -> Periods:
     """How long incidents were in each state, as the search tells it; a server without one leaves it untold."""
     found: dict[str, Sequence[Period]] = {}
+    held = 0
     try:
         async for page in _pages(client, SEARCH, parse_search, query=EVERY_STATE):
             found |= {one.id: one.periods for one in page.incidents if one.periods is not None}
+            held += sum(len(one.periods or ()) for one in page.incidents)
+            if held > MOST_TOLD:
+                raise IncidentsApiError(f"the search tells more than {MOST_TOLD:,} periods of its incidents")
             progress(f"{len(found):,} incidents' states read")
     except RefusedError:
         progress("the server does not let its incidents be searched: what it lists alone is known of their states")

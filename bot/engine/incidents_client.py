@@ -1,7 +1,7 @@
 """Asks another server's incidents API: the original's, or another Rollforward's.
 
 Rules: keys go to the given origin alone, in headers; no redirect is followed. What the server asks for when it limits us is waited
-for, and said. The text of an error holds no key and nothing that the server wrote.
+for, and said. The text of an error holds no key and nothing that the server wrote. An answer is inflated within limits.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import aiohttp
 
 from bot import __version__
 from bot.dora.instants import SECOND, Instant
+from bot.guard import GuardError, inflate
 from bot.sources.incidents_api import LARGEST_PAGE
 
 PAGE_SIZE: Final = 100
@@ -22,6 +23,8 @@ PATIENCE: Final = 60.0
 CONNECT: Final = 10.0
 LONGEST_WAIT: Final = 3_600
 """Seconds; no limit of a server is waited for longer at once."""
+MOST_WAITS: Final = 100
+"""So often in a row a server may limit us before it is given up."""
 UNTOLD_WAIT: Final = 10
 """Seconds to wait where a server that limits us does not say how long."""
 UNREACHED: Final = 599
@@ -72,27 +75,33 @@ class IncidentsClient:
         self.origin, self.progress, self.clock, self.sleep = origin, progress, clock, sleep
         self._headers = {
             "DD-API-KEY": api_key, "DD-APPLICATION-KEY": app_key, "Accept": "application/json",
-            "User-Agent": f"rollforward/{__version__}",
+            "Accept-Encoding": "gzip", "User-Agent": f"rollforward/{__version__}",
         }  # fmt: skip
         timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=CONNECT)
-        self._session = aiohttp.ClientSession(timeout=timeout)
+        self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
 
     async def page(self, path: str, *, offset: int, **parameters: str) -> bytes:
         """One page of a list; raises IncidentsApiError."""
         status, asked = UNREACHED, {"page[size]": f"{PAGE_SIZE}", "page[offset]": f"{offset}", **parameters}
         for pause in (*PAUSES, None):
-            status, headers, body = await self._asked(path, asked)
-            while status == 429:
-                await self._wait(headers)
-                status, headers, body = await self._asked(path, asked)
+            status, body = await self._asked_patiently(path, asked)
             if status == 200:
                 return body
             if status < 500:
-                raise RefusedError(_refusal(status, headers, self.origin))
+                raise RefusedError(_refusal(status, self.origin))
             if pause is not None:
                 self.progress(f"the server could not answer ({_in_words(status)}); it is asked again in {pause:g} seconds")
                 await self.sleep(pause)
         raise IncidentsApiError(f"{self.origin} does not answer ({_in_words(status)}); what was read is kept, ask again later")
+
+    async def _asked_patiently(self, path: str, asked: Mapping[str, str]) -> tuple[int, bytes]:
+        """Status and body of what it answers when it does not limit us any more."""
+        for _ in range(MOST_WAITS):
+            status, headers, body = await self._asked(path, asked)
+            if status != 429:
+                return status, body
+            await self._wait(headers)
+        raise IncidentsApiError(f"{self.origin} limited us {MOST_WAITS} times in a row; what was read is kept, ask again later")
 
     async def close(self) -> None:
         """End the connections."""
@@ -109,7 +118,12 @@ class IncidentsClient:
                     body += part
                     if len(body) > LARGEST_PAGE:
                         raise IncidentsApiError(f"an answer of {self.origin} is larger than {LARGEST_PAGE >> 20} MiB")
-                return response.status, response.headers, bytes(body)
+                if response.status != 200:
+                    return response.status, response.headers, b""
+                plain = inflate(bytes(body), response.headers.get("Content-Encoding", ""), max_bytes=LARGEST_PAGE)
+                return response.status, response.headers, plain
+        except GuardError as error:
+            raise IncidentsApiError(f"an answer of {self.origin} cannot be unpacked ({error.slug})") from None
         except _NOT_ANSWERED:
             return UNREACHED, {}, b""
 
@@ -132,15 +146,14 @@ def _in_words(status: int) -> str:
     return "no connection" if status == UNREACHED else f"status {status}"
 
 
-def _refusal(status: int, headers: Mapping[str, str], origin: str) -> str:
+def _refusal(status: int, origin: str) -> str:
     if status in (401, 403):
         return (
             f"{origin} refuses these keys ({status}): DD_API_KEY and DD_APP_KEY must belong to its site, and the application key "
             "needs the right to read incidents (incident_read; of another Rollforward: the scope read)"
         )
     if 300 <= status < 400:
-        place = urlsplit(headers.get("Location", "")).netloc.rpartition("@")[2]
-        return f"{origin} leads elsewhere ({status}{f', to {place}' if place else ''}): give the API's own URL"
+        return f"{origin} leads elsewhere ({status}): give the API's own URL"
     if status == 404:
         return f"{origin} has no incidents API (404): the original's is https://api. and its site, e.g. https://api.datadoghq.com"
     return f"{origin} refuses the question (status {status})"

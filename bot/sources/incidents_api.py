@@ -2,6 +2,7 @@
 
 Rules:
 - An incident that cannot be read is named with the reason, and spares the others of its page.
+- A page is small work whatever it holds: its bytes, its incidents, and the bytes and periods of each are limited.
 - How long it was in each state stands in `field_analytics`; the list leaves that out, the search tells it. Where nobody does, it was
   active from its declaration until the end that it names, else until it was last modified.
 - `completed` is resolved; a state that is not known here is one in which it no longer hurts.
@@ -11,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from bot.dora.failures import State
 from bot.dora.incidents import SEVERAL, SINGLE, Field, Handle, Imported, IncidentSaid, StateSaid
@@ -22,8 +23,13 @@ from bot.guard import GuardError, decode_json_as
 from bot.sources.fields import SourceError
 from bot.sources.incidents import LONGEST_TEXT, LONGEST_TITLE, MOST_FIELDS, MOST_HANDLES, MOST_VALUES
 
-LARGEST_PAGE = 32 * 1024 * 1024
+LARGEST_PAGE: Final = 8 * 1024 * 1024
 """Bytes; a hundred incidents with all that people write into them."""
+LARGEST_INCIDENT: Final = 1024 * 1024
+MOST_INCIDENTS: Final = 1_000
+"""On a page; we ask for a hundred, and servers that limit nothing may tell more."""
+MOST_PERIODS: Final = 1_000
+"""Of one incident."""
 T = TypeVar("T")
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -134,7 +140,7 @@ class _Named(Struct):
 
 
 class _List(Struct):
-    data: list[Raw]
+    data: Annotated[list[Raw], Meta(max_length=MOST_INCIDENTS)]
 
 
 class _Found(Struct):
@@ -142,7 +148,7 @@ class _Found(Struct):
 
 
 class _Results(Struct):
-    incidents: list[_Found]
+    incidents: Annotated[list[_Found], Meta(max_length=MOST_INCIDENTS)]
 
 
 class _Search(Struct):
@@ -181,7 +187,7 @@ def _told(raws: Sequence[Raw]) -> IncidentsTold:
     incidents, unread = [], []
     for raw in raws:
         try:
-            incidents.append(_incident(decode_json_as(_Incident, bytes(raw))))
+            incidents.append(_incident(decode_json_as(_Incident, bytes(raw), max_bytes=LARGEST_INCIDENT)))
         except (GuardError, PageError) as error:
             unread.append((_id_of(raw), str(error)))
     return IncidentsTold(incidents=tuple(incidents), unread=tuple(unread), count=len(raws))
@@ -189,9 +195,10 @@ def _told(raws: Sequence[Raw]) -> IncidentsTold:
 
 def _id_of(raw: Raw) -> str:
     try:
-        return decode_json_as(_Named, bytes(raw)).id[:128] or "?"
+        id = decode_json_as(_Named, bytes(raw), max_bytes=LARGEST_INCIDENT).id[:128]
     except GuardError:
         return "?"
+    return id if id and id.isprintable() else "?"
 
 
 def _incident(seen: _Incident) -> IncidentTold:
@@ -266,6 +273,8 @@ def _periods(told: _Analytics | None) -> tuple[Period, ...] | None:
         for span in spans.spans or ()
         if (start := _seconds(span.start)) is not None
     ]
+    if len(found) > MOST_PERIODS:
+        raise PageError(f"it has more than {MOST_PERIODS:,} periods in its states")
     return tuple(sorted(found, key=lambda one: (one.start, LATEST if one.end is None else one.end, one.state)))
 
 

@@ -1,5 +1,9 @@
 """`backfill --incidents-from`: what another server tells of incidents is brought in, once, and never over what was said here."""
 
+import asyncio
+import gzip
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +12,7 @@ from bot.answers.failures import FailureRow, load_failure
 from bot.answers.fingerprint import fingerprint_lines
 from bot.dora.incidents import Field, Incident, IncidentSaid
 from bot.dora.instants import DAY, MINUTE
+from bot.engine import control, incidents_backfill
 from bot.engine.incidents_backfill import backfill_incidents, bring_in
 from bot.engine.incidents_client import IncidentsApiError, origin_of
 from bot.facts.incidents import change_incident, delete_incident, load_incident
@@ -159,11 +164,14 @@ async def test_an_incident_that_cannot_be_read_spares_the_others(store: Store) -
 
 REFUSED = {
     "no permission": ((403, {}, b"{}"), "refuses these keys (403)"),
-    "elsewhere": ((302, {"Location": "https://user:secret@app.example.com/login?next=x"}, b""), "to app.example.com): give the API's own"),
+    "elsewhere": ((302, {"Location": "https://user:secret@app.example.com/login?next=x"}, b""), "leads elsewhere (302): give the API's own"),
     "another server": ((404, {}, b""), "has no incidents API (404)"),
     "bad question": ((422, {}, b""), "refuses the question (status 422)"),
     "a page for people": ((200, {}, b"<html>"), "the answer is no list of incidents"),
     "another list": ((200, {}, b'{"data": {"id": 1}}'), "the answer is no list of incidents"),
+    "more than was asked for": ((200, {}, b'{"data": [' + b"{}," * 1_000 + b"{}]}"), "Expected `array` of length <= 1000"),
+    "more than can be held": ((200, {}, b" " * (8 << 20) + b"{}"), "is larger than 8 MiB"),
+    "more than it seems": ((200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * (9 << 20))), "cannot be unpacked (too_large)"),
 }
 
 
@@ -175,7 +183,86 @@ async def test_refusals_say_what_to_do(store: Store, refused: str) -> None:
         with pytest.raises(IncidentsApiError) as caught:
             await read(store, other)
     assert words in str(caught.value)
-    assert "secret" not in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("secret", "app.example.com"))
+
+
+async def test_a_compressed_page_is_read(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        page = json.dumps({"data": other.incidents}).encode()
+        other.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(page))]
+        assert (await read(store, other))["new"] == 1
+
+
+async def test_what_one_incident_may_hold(store: Store) -> None:
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        other.know("long", 5, title="x" * (1 << 20))
+        other.know("restless", 6, field_analytics={"state": {"active": {"spans": [{"start": 1, "end": 2}] * 1_001}}})
+        for number in range(30):
+            other.know(f"not/an/id/{number}", 7)
+        other.know("a\x1b[2Jb/", 8)
+        told = await read(store, other)
+    assert (told["new"], told["unread"], len(told["errors"])) == (1, 33, 20), "they are counted, and the first are named"
+    assert told["errors"]["?"].startswith("the body has") and "1,000 periods" in told["errors"]["restless"]
+
+
+async def test_a_list_that_does_not_end_is_left(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with original() as other:
+        other.largest = 1
+        for number in range(4):
+            other.know(f"incident-{number}", number, WAVES)
+        monkeypatch.setattr(incidents_backfill, "MOST_PAGES", 3)
+        with pytest.raises(IncidentsApiError, match="after 3 incidents no more is read"):
+            await read(store, other)
+        monkeypatch.setattr(incidents_backfill, "MOST_PAGES", 30)
+        assert (await read(store, other))["read"] == 4
+        monkeypatch.setattr(incidents_backfill, "MOST_TOLD", 2)
+        with pytest.raises(IncidentsApiError, match="more than 2 periods"):
+            await read(store, other)
+
+
+async def test_a_server_that_only_limits_is_given_up(store: Store) -> None:
+    async with original() as other:
+        other.answers = [(429, {"Retry-After": "3600"}, b"")] * 101
+        with pytest.raises(IncidentsApiError, match="limited us 100 times in a row"):
+            await read(store, other)
+        assert sum(other.waited) == 100 * 3600
+
+
+async def test_it_ends_when_who_asked_goes_away(store: Store) -> None:
+    """As after Ctrl-C: the page that was recorded stays, and the server is asked no more."""
+    reached, ended = asyncio.Event(), asyncio.Event()
+
+    async def stay(seconds: float) -> None:
+        reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        page = json.dumps({"data": other.incidents}).encode()
+        other.searchable, other.answers = False, [(200, {}, page), (403, {}, b""), (429, {}, b"")]
+        client = other.client()
+        client.sleep = stay
+
+        async def perform(command: str, arguments: Mapping[str, object], progress: control.Progress) -> object:
+            return await bring_in(store, client, progress=progress, clock=lambda: NOW)
+
+        server, path = await control.listen(perform)
+        asking = asyncio.ensure_future(control.ask(path, "backfill.incidents", {}, progress=other.said.append))
+        try:
+            await asyncio.wait_for(reached.wait(), 10)
+            assert not ended.is_set()
+            asking.cancel()
+            await asyncio.wait_for(ended.wait(), 10)
+        finally:
+            control.close(server, path)
+            await client.close()
+        assert len(other.asked) == 3
+    assert failure(store, "waves") is not None
 
 
 async def test_wrong_keys_are_refused_and_not_told(store: Store) -> None:
