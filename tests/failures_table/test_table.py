@@ -20,6 +20,11 @@ from tests.failures_table.words import expected_of, observed_of
 MEMORY = Path("/dev/shm")
 """What is asked here is order, not durability: no need to wait for a disk."""
 Order = list[tuple[int, Sent]]
+"""Requests, each with the number of its case."""
+Arranged = tuple[Order, int]
+"""An order, and after how many of its parts the repositories are read."""
+PARTS = 4
+"""After each of them all that is due is worked on."""
 CHAPTERS = read_chapters()
 RULES = list(dict.fromkeys(chapter.rules for chapter in CHAPTERS))
 IDS = [next(chapter.name for chapter in CHAPTERS if chapter.rules == rules) for rules in RULES]
@@ -46,25 +51,26 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[
         }
 
 
-def in_order(played: Sequence[Played], _: random.Random) -> Order:
-    """As it happened, case by case."""
-    return [(one.case.number, sent) for one in played for sent in one.sent]
+def in_order(played: Sequence[Played], _: random.Random) -> Arranged:
+    """As it happened, all cases side by side; the repositories are known from the beginning."""
+    told = [(one.case.number, sent) for one in played for sent in one.sent]
+    return sorted(told, key=lambda each: each[1].at), 0
 
 
-def backwards(played: Sequence[Played], chance: random.Random) -> Order:
-    """The latest first."""
-    return in_order(played, chance)[::-1]
+def backwards(played: Sequence[Played], chance: random.Random) -> Arranged:
+    """The latest first, and the repositories last."""
+    return in_order(played, chance)[0][::-1], PARTS
 
 
-def shuffled(played: Sequence[Played], chance: random.Random) -> Order:
+def shuffled(played: Sequence[Played], chance: random.Random) -> Arranged:
     """By chance, some of it twice."""
-    order = in_order(played, chance)
+    order, _ = in_order(played, chance)
     order += chance.choices(order, k=len(order) // 5)
     chance.shuffle(order)
-    return order
+    return order, chance.randrange(PARTS + 1)
 
 
-Arrange = Callable[[Sequence[Played], random.Random], Order]
+Arrange = Callable[[Sequence[Played], random.Random], Arranged]
 TURNS = [shuffled, *([in_order, backwards, shuffled] * 7 if os.environ.get("ENDURE") else [])]
 
 
@@ -88,8 +94,11 @@ async def test_in_any_order(
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 @pytest.mark.parametrize("rules", RULES, ids=IDS)
-async def test_backwards(store: Store, tmp_path: Path, played: dict[str, list[Played]], rules: str) -> None:
-    await hold(store, tmp_path, played[rules], rules, backwards)
+@pytest.mark.parametrize("arrange", [in_order, backwards])
+async def test_forwards_and_backwards(
+    store: Store, tmp_path: Path, played: dict[str, list[Played]], rules: str, arrange: Arrange
+) -> None:
+    await hold(store, tmp_path, played[rules], rules, arrange)
 
 
 async def hold(store: Store, folder: Path, cases: Sequence[Played], rules: str, arrange: Arrange) -> None:
@@ -98,7 +107,8 @@ async def hold(store: Store, folder: Path, cases: Sequence[Played], rules: str, 
     chance = random.Random(seed)
     async with open_room(store, folder) as room:
         room.define(rules, cases, folder / "definitions")
-        await deliver(room, arrange(cases, chance), cases, synced_after=chance.choice((0, 2, 4)))
+        order, synced_after = arrange(cases, chance)
+        await deliver(room, order, cases, synced_after=synced_after)
         answers = await room.ask()
     wrong = [found for one in cases for found in differences(one, expected_of(one), observed_of(one, room.ids, answers))]
     assert not wrong, f"{arrange.__name__}, seed {seed}\n" + "\n".join(wrong)
@@ -113,15 +123,12 @@ def differences(one: Played, expected: list[str], observed: list[str]) -> list[s
 
 
 async def deliver(room: Room, order: Order, cases: Sequence[Played], *, synced_after: int) -> None:
-    """Send everything in this order in four parts, each worked on; what cannot be said yet is said again at the end.
-
-    The repositories are read after so many parts.
-    """
+    """Send everything in this order; what cannot be said yet is said again at the end."""
     later: Order = []
-    for part in range(5):
+    for part in range(PARTS + 1):
         if part == synced_after:
             room.sync(cases)
-        for case, sent in order[len(order) * part // 4 : len(order) * (part + 1) // 4]:
+        for case, sent in order[len(order) * part // PARTS : len(order) * (part + 1) // PARTS]:
             if not await room.send(case, sent):
                 later.append((case, sent))
         room.work()
