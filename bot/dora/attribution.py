@@ -46,7 +46,7 @@ _WORDS = {
     Level.NAMED: ("certain", "The failure names the commit or version that this deployment carried."),
     Level.MENDED: (
         "likely",
-        "The deployment failed, the failure began after it, and what remediated it came while the failure lasted or soon after.",
+        "The deployment failed, the failure began after it, and what mended it came while the failure lasted or soon after.",
     ),
     Level.JUST_BEFORE: ("possible", "It is the latest deployment that finished within the hour before the failure began."),
     Level.NONE: ("none", "No deployment is known to stand near the failure."),
@@ -108,7 +108,8 @@ class Failing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of an evidence's sentence: words, then the instant or the distance they speak of."""
+    """A part of an evidence's sentence: words and the instant they speak of; of a distance they follow, as in `10 min` `after …`, and
+    what is said goes on from the part before."""
 
     words: str
     at: Instant | None = None
@@ -154,7 +155,7 @@ def nothing(failure: Failing, basis: Basis) -> Attribution:
     words = {
         Basis.NO_SERVICE: "The failure names no service, and no team that is known to deploy one.",
         Basis.SEVERAL_SERVICES: "The failure names a team that has several services, and none of them.",
-        Basis.NOTHING_NEAR: "No deployment carried what the failure names, was remediated while it lasted, or finished in the hour before.",
+        Basis.NOTHING_NEAR: "No deployment carried what the failure names, was mended while it lasted, or finished in the hour before.",
     }  # fmt: skip
     return Attribution(
         level=Level.NONE, basis=basis, failure=failure, deployment=None, distance=None,
@@ -212,21 +213,22 @@ def _evidence(basis: Basis, failure: Failing, one: Deployed, distance: Duration)
         yield Part(words=f"The failure names the version that was deployed, {one.version}.")
     yield Part(words="The deployment finished", at=one.finished_at)
     yield Part(words="The failure began", at=failure.started_at)
-    yield Part(words="The failure began after" if distance >= 0 else "The failure had begun before by", distance=abs(distance))
+    yield Part(words="after the deployment had finished" if distance >= 0 else "before the deployment finished", distance=abs(distance))
     if one.failed and one.mended is not None:
         yield from _mending(failure, one.mended)
     elif one.failed:
-        yield Part(words="The deployment failed and nothing has remediated it.")
+        yield Part(words="The deployment failed and nothing has mended it.")
 
 
 def _mending(failure: Failing, mended: Mended) -> Iterable[Part]:
-    yield Part(words="The deployment failed; its remediation finished", at=mended.finished_at)
     if failure.finished_at is None:
         yield Part(words="The failure has not ended.")
-        return
-    later = mended.finished_at - failure.finished_at
-    yield Part(words="The failure ended", at=failure.finished_at)
-    yield Part(words="The remediation came after that by" if later > 0 else "The remediation came before that by", distance=abs(later))
+    else:
+        yield Part(words="The failure ended", at=failure.finished_at)
+    yield Part(words="The deployment failed; the one that mended it finished", at=mended.finished_at)
+    if failure.finished_at is not None:
+        later = mended.finished_at - failure.finished_at
+        yield Part(words="after the failure had ended" if later > 0 else "before the failure ended", distance=abs(later))
 
 
 def _order(one: Deployed) -> tuple[Instant, str]:

@@ -78,7 +78,7 @@ KINDS: tuple[Kind, ...] = (
         write=_duration,
         better="less",
         band="failed_deployment_recovery_time",
-        how="From the end of a failed deployment to the end of the one that remediated it; the median.",
+        how="From the end of a failed deployment to the end of the one that mended it; the median.",
     ),
     Kind(
         name="time_to_restore",
@@ -100,7 +100,7 @@ KINDS: tuple[Kind, ...] = (
         write=_share,
         better="less",
         band="change_failure_rate",
-        how="Deployments that a later one had to remediate, divided by all deployments.",
+        how="Deployments that a later one had to mend, divided by all deployments.",
     ),
     Kind(
         name="deployment_rework_rate",

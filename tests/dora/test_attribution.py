@@ -83,13 +83,16 @@ def test_every_link_says_what_it_rests_on():
     assert link.evidence == (
         Part(words="The deployment finished", at=100 * MINUTE),
         Part(words="The failure began", at=150 * MINUTE),
-        Part(words="The failure began after", distance=50 * MINUTE),
-        Part(words="The deployment failed; its remediation finished", at=200 * MINUTE),
+        Part(words="after the deployment had finished", distance=50 * MINUTE),
         Part(words="The failure ended", at=190 * MINUTE),
-        Part(words="The remediation came after that by", distance=10 * MINUTE),
+        Part(words="The deployment failed; the one that mended it finished", at=200 * MINUTE),
+        Part(words="after the failure had ended", distance=10 * MINUTE),
     )
     (named,) = attribute(failing(50, version="2", of_team=True), [deployed("v2", 70, version="2")])
     assert named.distance == -20 * MINUTE
+    assert Part(words="before the deployment finished", distance=20 * MINUTE) in named.evidence
+    (lasting,) = attribute(failing(150, 230), [FAILED])
+    assert lasting.evidence[-1] == Part(words="before the failure ended", distance=30 * MINUTE)
     assert [part.words for part in named.evidence[:2]] == [
         "The failure names a team alone, whose only service is shop.", "The failure names the version that was deployed, 2.",
     ]  # fmt: skip

@@ -47,7 +47,7 @@ async def test_a_person_says_that_it_failed_and_takes_it_back(store: Store) -> N
     key = make_key(store, "deployments:write", services=("shop",))
     async with open_door(store) as door:
         before = await page(door)
-        assert "No : no later deployment had to remediate it" in before
+        assert "No : no later deployment had to mend it" in before
         assert (await post(door, key=key.key))[0] == 303
         assert "It is about to be classified again" in await page(door)
         room.derive()
@@ -67,7 +67,7 @@ async def test_a_person_says_that_it_failed_and_takes_it_back(store: Store) -> N
         assert (await post(door, says="back", mended_by="", mended_as="", reason="I was wrong."))[0] == 303
         room.derive()
         words = await page(door)
-        assert "No : no later deployment had to remediate it" in words
+        assert "No : no later deployment had to mend it" in words
         assert words.index("I was wrong.") < words.index("Orders were lost."), "both stay, the newest first"
         assert "a key of API_KEYS" in words
         door.now[0] += 1
