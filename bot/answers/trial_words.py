@@ -44,7 +44,7 @@ def summary(answer: TrialAnswer) -> str:
 
 def percent(share: float | None) -> str:
     """A share, to a tenth of a percent."""
-    return "–" if share is None else f"{share * 100:.1f}".removesuffix(".0") + "%"
+    return "–" if share is None else f"{share * 100:.1f}".removesuffix(".0") + " %"
 
 
 def span(duration: float | None) -> str:

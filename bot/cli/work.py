@@ -155,12 +155,16 @@ def _incidents_in_words(result: Mapping[str, Any]) -> str:
     left = {
         "older than two years": result["older"], "deleted here": result["deleted"], "that could not be read": result["unread"],
     }  # fmt: skip
-    said = [f"{result['read']:,} incidents of {result['from']}: {known}."]
+    said = [f"{_count(result['read'], 'incident')} read from {result['from']}: {known}."]
     said += [f"Left out: {', '.join(f'{n:,} {what}' for what, n in left.items() if n)}."] if any(left.values()) else []
-    said += [f"{result['tests']:,} are tests and count nowhere."] if result["tests"] else []
+    said += [f"Tests, which count nowhere: {result['tests']:,}."] if result["tests"] else []
     if result["without_periods"]:
         said.append(f"Of {result['without_periods']:,} nobody told how long they were in each state: their last state is taken.")
-    return " ".join([*said, f"The source '{result['source']}' is on and counts {result['counted']:,} failures."])
+    return " ".join([*said, f"The source '{result['source']}' is on and counts {_count(result['counted'], 'failure')}."])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _secret(name: str, file: Path | None) -> str:

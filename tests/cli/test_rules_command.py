@@ -37,7 +37,7 @@ def test_one_rule_is_tried_on_what_is_stored(said: Said, tmp_path: Path) -> None
     text = said("test", "--rule", "one.yaml", "--days", "30")
     lines = text.splitlines()
     assert lines[0] == (
-        "Of 9 deployments in the last 30 days it would call 1 more a rollforward and 1 more failed; change failure rate 44.4% → 55.6%."
+        "Of 9 deployments in the last 30 days it would call 1 more a rollforward and 1 more failed; change failure rate 44.4 % → 55.6 %."
     )
     (mender,) = [line for line in lines if line.endswith(" S3")]
     assert "urgent: urgent → S2" in mender
@@ -62,7 +62,7 @@ def test_a_whole_file_is_held_against_todays_rules(said: Said, tmp_path: Path) -
 
 def test_without_a_file_todays_rules_are_asked(said: Said) -> None:
     text = said("test", "--days", "30")
-    assert text.startswith("Today's rules see 2 rollbacks and 1 rollforward in 9 deployments of the last 30 days; change failure rate 44.4%.")
+    assert text.startswith("Today's rules see 2 rollbacks and 1 rollforward in 9 deployments of the last 30 days; change failure rate 44.4 %.")
     assert "then" not in text.split("Near misses")[0]
     assert "recall" in text
     nothing = said("test", "--days", "30", "--service", "nobody")

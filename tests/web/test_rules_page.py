@@ -61,7 +61,7 @@ async def test_a_trial_says_what_would_change_and_how_the_metrics_move(store: St
     ]  # fmt: skip
     assert {one["service"]: one["proposed"]["change_failure_rate"]["value"] for one in found["services"]} == {"cart": 1 / 3, "shop": 0.5}
     assert shop["differences"] == found["differences"]
-    assert "Of 9 deployments in the last 30 days it would call 1 more a rollforward and 1 more failed; change failure rate 33.3% → 44.4%." in text
+    assert "Of 9 deployments in the last 30 days it would call 1 more a rollforward and 1 more failed; change failure rate 33.3 % → 44.4 %." in text
     assert "33.3 % → 44.4 %" in text
     assert "- {id: urgent, field: pr_label, pattern: '^urgent$'}" in text
 
