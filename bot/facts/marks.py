@@ -7,7 +7,8 @@ from bot.dora.instants import Instant
 from bot.dora.releases import NEAR
 from bot.store import Writer
 
-RULES, INFERENCE, REPOSITORY, CHANGES, CLASSIFICATION = "rules", "inference", "repository", "changes", "classification"
+RULES, INFERENCE, REPOSITORY, REPOSITORIES = "rules", "inference", "repository", "repositories"
+CHANGES, CLASSIFICATION = "changes", "classification"
 
 
 def mark(writer: Writer, *, stage: str, key: str, from_at: Instant) -> None:
@@ -32,7 +33,7 @@ def mark_pull_request(writer: Writer, *, repository_id: int, number: int) -> Non
 
 def mark_repository(writer: Writer, repository_id: int) -> None:
     """Mark all pull requests of a repository: one mark, whose instant is the number from which on they are still to be derived."""
-    mark(writer, stage=REPOSITORY, key=json.dumps([repository_id]), from_at=0)
+    mark(writer, stage=REPOSITORIES, key=json.dumps([repository_id]), from_at=0)
 
 
 def mark_rules(writer: Writer) -> None:

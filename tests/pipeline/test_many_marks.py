@@ -1,6 +1,7 @@
 """Edited rules and a rebuild over many pull requests: few marks, small transactions, and what a fresh derivation gives."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,9 +10,11 @@ import psycopg
 import pytest
 
 from benchmarks.many_changes import Size, derive_all, fill
+from bot.dora.changes import Limits
 from bot.facts.marks import mark_pull_request
 from bot.pipeline.catalog import read_catalog, record_catalog
 from bot.pipeline.derive import deriver
+from bot.pipeline.history import HistoryCache
 from bot.store import Store, Writer
 from tests.pipeline.test_rebuild import DERIVED
 from tests.support.server import rows
@@ -97,12 +100,12 @@ def test_edited_rules_are_derived_in_small_parts_and_once_more_when_they_change_
     edit_rules(store, tmp_path, "version: 1\nstatic: []\n")
     assert rows(store_url, "SELECT stage, key FROM mark") == [("rules", "[]")]
     derive_all(store, at_most=1)
-    assert (marks(store, "rules"), marks(store, "repository"), marks(store, "classification")) == ([], [("[1]", 0)], SERIES)
+    assert (marks(store, "rules"), marks(store, "repositories"), marks(store, "classification")) == ([], [("[1]", 0)], SERIES)
     derive_all(store, at_most=1)
-    assert marks(store, "repository") == [("[1]", 26)]
+    assert marks(store, "repositories") == [("[1]", 26)]
     edit_rules(store, tmp_path, URGENT)
     derive_all(store, at_most=1)
-    assert marks(store, "repository") == [("[1]", 0)]
+    assert marks(store, "repositories") == [("[1]", 0)]
     derive_all(store)
     grown = derived(store_url)
     assert {row[3] for row in grown["remediation"]} == {"add"}
@@ -146,6 +149,18 @@ def test_a_pull_request_that_cannot_be_derived_holds_up_no_other(
     derive_all(store)
     assert rows(store_url, "SELECT key, error FROM mark") == [("[1, 30]", "ValueError: not this one")]
     assert {row[0] for row in rows(store_url, "SELECT rule FROM pull_request_flag WHERE number <> 30")} == {"add"}
+
+
+def test_pull_requests_that_go_on_coming_hold_up_nothing_else(store: Store, store_url: str, tmp_path: Path) -> None:
+    fill(store, SIZE)
+    edit_rules(store, tmp_path, URGENT)
+    one = deriver.Deriver(store, HistoryCache(), limits=Limits(), clock=time.time_ns)
+    rounds = 0
+    while rows(store_url, "SELECT stage FROM mark") != []:
+        rounds += 1
+        store.write(lambda writer: mark_pull_request(writer, repository_id=1, number=999))
+        one.derive_next()
+        assert rounds < 2_000
 
 
 def test_a_rebuild_marks_in_small_transactions(store: Store, store_url: str) -> None:

@@ -15,6 +15,7 @@ from bot.facts.marks import (
     CHANGES,
     CLASSIFICATION,
     INFERENCE,
+    REPOSITORIES,
     REPOSITORY,
     RULES,
     mark_inference,
@@ -90,16 +91,28 @@ class Deriver:
     ) -> None:
         self.store, self.limits, self.clock, self.options = store, limits, clock, options
         self.sources = Sources(histories)
+        self._others_from: Instant = 0
 
     def derive_next(self) -> bool:
         """Derive the next due mark, or the next few pull requests; False when there is none."""
         due = self.store.read(lambda reader: reader.fetch("due_marks", Mark, now=self.clock(), n=TOGETHER))
-        together = list(takewhile(_is_pull_request, due))
-        if len(together) > 1 and self._derive_together(together):
-            return True
-        for mark in together or due[:1]:
-            self._derive_or_postpone(mark)
+        together = list(takewhile(lambda mark: mark.stage == REPOSITORY, due))
+        if len(together) < 2 or not self._derive_together(together):
+            for mark in together or due[:1]:
+                self._derive_or_postpone(mark)
+        if together:
+            self._let_others_in()
         return bool(due)
+
+    def _let_others_in(self) -> None:
+        """Pull requests may go on coming: what else waits gets about a quarter of the time."""
+        begun = self.clock()
+        if begun < self._others_from:
+            return
+        for mark in self.store.read(lambda reader: reader.fetch("due_others", Mark, now=begun)):
+            self._derive_or_postpone(mark)
+        ended = self.clock()
+        self._others_from = ended + 3 * (ended - begun)
 
     def _derive_or_postpone(self, mark: Mark) -> None:
         try:
@@ -107,7 +120,7 @@ class Deriver:
         except Exception as error:
             # One series that cannot be derived must not stop the others; it is tried again and shown in the meantime.
             log.exception("derivation failed", stage=mark.stage, key=mark.key)
-            if mark.stage == REPOSITORY and not _is_pull_request(mark):
+            if mark.stage == REPOSITORIES:
                 self.store.write(partial(self._one_by_one, mark))
             else:
                 self._postpone(mark, f"{type(error).__name__}: {error}"[:300])
@@ -162,7 +175,7 @@ class Deriver:
         if mark.stage == RULES:
             repositories = partial(_mark_repositories, _with_pull_requests(reader))
             return Result(mark, _all_series(reader), repositories, partial(_mark_all, CLASSIFICATION))
-        if mark.stage == REPOSITORY:
+        if mark.stage in {REPOSITORY, REPOSITORIES}:
             return self._pull_requests(mark, reader)
         series = parse_series_key(mark.key)
         if mark.stage == CHANGES:
@@ -220,10 +233,6 @@ class Deriver:
 
 def _rows_of(result: Result) -> int:
     return len(result.edits)
-
-
-def _is_pull_request(mark: Mark) -> bool:
-    return mark.stage == REPOSITORY and len(json.loads(mark.key)) == 2
 
 
 def _nothing(_: Writer) -> None:

@@ -7,9 +7,16 @@ SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at EL
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
 
 -- name: due_marks
--- What to derive next: rules before inference before repository before changes before classification, oldest instant first.
+-- What to derive next: rules, inferences, single pull requests, those of whole repositories, changes, classification; oldest instant first.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
-ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repository' THEN 2 WHEN 'changes' THEN 3 ELSE 4 END, from_at, key LIMIT :n
+ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repository' THEN 2 WHEN 'repositories' THEN 3
+    WHEN 'changes' THEN 4 ELSE 5 END, from_at, key LIMIT :n
+
+-- name: due_others
+-- The next of what is no single pull request.
+SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now AND stage <> 'repository'
+ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repositories' THEN 3 WHEN 'changes' THEN 4 ELSE 5 END,
+    from_at, key LIMIT 1
 
 -- name: next_mark_at
 -- When the next postponed mark is due.
