@@ -5,6 +5,7 @@ Rules:
   back; "it did not fail" takes back who mended it; naming who mended it says that it failed.
 - They are laid over what was derived, which does not know of them: correcting one deployment never changes what is thought of
   another, but for the one that mended it.
+- What mends a deployment is of its series and not before it; another one that somebody named mends nothing.
 - Where somebody spoke, his remediation is the only one. A deployment that mends nothing any more is `standard`.
 """
 
@@ -81,8 +82,8 @@ def fold(words: Iterable[Word]) -> Correction | None:
 def correct(
     found: Sequence[Classified], own: Mapping[str, Correction], naming: Iterable[Correction] = ()
 ) -> list[Classified]:
-    """Classifications with corrections laid over: `own` are those of deployments of this series, by id; `naming` those, of any
-    series, that name a deployment of this one as remediation."""
+    """Classifications with corrections laid over: `own` are those of deployments of this series, by id; `naming` those of them that
+    name a deployment as remediation which can be one."""
     named: dict[str, list[Correction]] = {}
     for one in sorted(naming, key=lambda one: (one.order, one.deployment_id)):
         named.setdefault(one.remediation_id, []).append(one)

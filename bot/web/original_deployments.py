@@ -20,7 +20,7 @@ from bot.facts import overrides
 from bot.facts.deployments import deployment_id, record_deployment
 from bot.facts.keys import DEPLOYMENTS_WRITE
 from bot.facts.overrides import Override, find_latest, record_override
-from bot.facts.tombstones import find_standing, record_deletion
+from bot.facts.tombstones import Standing, find_standing, record_deletion
 from bot.sources.datadog import parse_deployment, render_deployment
 from bot.sources.datadog_requests import (
     Patch,
@@ -45,11 +45,11 @@ _REMEDIATION = "/data/attributes/remediation"
 
 
 class Target(NamedTuple):
-    """The deployment that is corrected, the one that mended it, if one is named, and whose that is, if it is known."""
+    """The deployment that is corrected, the one that mended it, if one is named, and where that stands, if it is known."""
 
     row: DeploymentRow
     remediation: str | None
-    mended_by: tuple[str, ...] = ()
+    remedy: Standing | None = None
 
 
 async def create_deployment(request: web.Request) -> web.Response:
@@ -123,10 +123,17 @@ async def delete_deployment(request: web.Request) -> web.Response:
 
 
 async def correct(request: web.Request, target: Target, patch: Patch) -> None:
-    """Record what the holder of the request's key says of a deployment; raises HttpError 403 for a key of other services."""
-    row, who = target.row, request[PRINCIPAL].name
-    # Both change: what failed, and the type of what mended it.
-    check_services(request, row.service, *target.mended_by)
+    """Record what the holder of the request's key says of a deployment.
+
+    Raises HttpError 403 for a key of other services, 400 for a remediation that is known and cannot be one. One that is not known
+    yet may be sent later.
+    """
+    row, who, remedy = target.row, request[PRINCIPAL].name, target.remedy
+    if remedy is not None:
+        # Both change: what failed, and the type of what mended it.
+        check_services(request, row.service, remedy.service)
+        _refuse_impossible(row, remedy)
+    check_services(request, row.service)
     told = patch.remediation
     override = Override(
         deployment_id=row.id,
@@ -140,6 +147,14 @@ async def correct(request: web.Request, target: Target, patch: Patch) -> None:
 
     await record(request, work, event="deployment_patch", body=render_patch(patch, id=row.id))
     log.info("deployment corrected", id=row.id, service=row.service, env=row.env, by=who)
+
+
+def _refuse_impossible(row: DeploymentRow, remedy: Standing) -> None:
+    if (remedy.service, remedy.env) != (row.service, row.env):
+        raise HttpError(400, "other_series", "That is a deployment of another service or environment.", pointer=_REMEDIATION)
+    if (remedy.finished_at, remedy.started_at) < (row.finished_at, row.started_at):
+        detail = "That one finished before the deployment that it is said to have mended."
+        raise HttpError(400, "before", detail, pointer=_REMEDIATION)
 
 
 def _known(reader: Reader, id: str) -> DeploymentRow:
@@ -168,8 +183,7 @@ def find_target(reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
             )  # fmt: skip
     if named == row.id:
         raise HttpError(400, "same_deployment", "A deployment does not mend itself.", pointer=_REMEDIATION)
-    standing = find_standing(reader, named or "")
-    return Target(row, named, () if standing is None else (standing.service,))
+    return Target(row, named, find_standing(reader, named or ""))
 
 
 _WHOLE = ("/api/v2/dora/deployment", "/api/v2/dora/deployments")

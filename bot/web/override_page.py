@@ -7,7 +7,7 @@ Rules:
 - No site can act in somebody's name: nothing that a browser sends by itself (no cookie, no header) gives the right, only the key in
   the body, which another site does not have. A form that another site's page sent is refused all the same.
 - What is recorded is the same fact that PATCH of the original's API records. Beyond it this form refuses a remediation that is not
-  known, of another series, or that finished before what it is said to have mended: a person who picks one meant another.
+  known yet.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ def _mistakes(fields: Mapping[str, str]) -> dict[str, str]:
         wrong["says"] = "Say whether it failed, or take your correction back."
     if says == FAILED and _mended_by(fields) and fields.get("mended_as") not in _TYPES:
         wrong["mended_as"] = "Say whether that was a rollback or a rollforward."
-    if says in (FINE, BACK) and fields.get("mended_by_id"):
+    if says in (FINE, BACK) and (fields.get("mended_by_id") or fields.get("mended_by", "") not in ("", fields.get("mended_was", ""))):
         wrong["mended_by"] = "Only a deployment that failed was mended by another one."
     if not reason:
         wrong["reason"] = "Say why: whoever reads the number later will ask."
@@ -118,17 +118,10 @@ def _patch(fields: Mapping[str, str]) -> Patch:
 
 
 def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
-    """What is corrected; raises HttpError 400 for a remediation that cannot be the one that was meant."""
+    """What is corrected; raises HttpError 400 for a remediation that nobody knows: a person who types an id means one that is there."""
     target = find_target(reader, row, patch)
-    if target.remediation is None:
-        return target
-    remedy = load_deployment(reader, target.remediation)
-    if remedy is None:
+    if target.remediation is not None and load_deployment(reader, target.remediation) is None:
         raise HttpError(400, "unknown_deployment", "No deployment with this id is known.")
-    if (remedy.service, remedy.env) != (row.service, row.env):
-        raise HttpError(400, "other_series", "That is a deployment of another service or environment.")
-    if (remedy.finished_at, remedy.started_at) < (row.finished_at, row.started_at):
-        raise HttpError(400, "before", "That one finished before the deployment that it is said to have mended.")
     return target
 
 

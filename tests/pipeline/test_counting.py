@@ -217,8 +217,8 @@ def test_an_override_waits_for_its_deployments(room: Room) -> None:
     room.tell(said(10, "bad", failed=True, kind="rollforward", by="fix"))
     room.tell(deployed("bad", 50, version="2", told=60))
     assert (room.one("bad").change_failure, room.one("bad").remediation) == (True, None)
-    room.tell(deployed("fix", 90, version="3", service="other"))
-    assert room.one("bad").recovery_time == at(90) - at(50), "of whatever service"
+    room.tell(deployed("fix", 90, version="3"))
+    assert room.one("bad").recovery_time == at(90) - at(50)
     assert room.one("fix").type == "rollforward"
     room.tell(deleted(100, "fix"))
     assert (room.one("bad").change_failure, room.one("bad").recovery_time) == (True, None)
@@ -232,10 +232,12 @@ def test_what_has_no_identity_failed_when_a_person_says_so(room: Room) -> None:
     assert "no_identity" not in room.metrics().not_counted
 
 
-def test_a_remediation_that_ended_before_has_no_recovery_time(room: Room) -> None:
-    room.tell(deployed("fix", 10, version="1"), deployed("bad", 50, version="2"), said(60, "bad", kind="rollforward", by="fix"))
+@pytest.mark.parametrize("fix", [deployed("fix", 10, version="1"), deployed("fix", 90, version="3", service="other")])
+def test_what_ended_before_or_elsewhere_mends_nothing(room: Room, fix: Told) -> None:
+    room.tell(said(60, "bad", kind="rollforward", by="fix"), deployed("bad", 50, version="2"), fix)
     bad = room.one("bad")
-    assert (bad.change_failure, bad.remediation.id, bad.recovery_time) == (True, "fix", None)  # type: ignore[union-attr]
+    assert (bad.change_failure, bad.remediation, bad.recovery_time) == (True, None, None)
+    assert room.one("fix").type == "standard"
     assert room.metrics().unrecovered == 1
 
 

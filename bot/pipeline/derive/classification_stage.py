@@ -74,14 +74,13 @@ def derive_series_classification(
 
 
 def load_corrections(reader: Reader, facts: SeriesFacts) -> tuple[dict[str, Correction], list[Correction]]:
-    """What people say of the deployments of the series, and of those (of any series) that one of them is said to have mended."""
+    """What people say of the deployments of the series, and of them what names one that can have mended the other: of the same
+    series, and not before it."""
     words = [one.word for one in load_series_overrides(reader, facts.series)]
-    corrections = corrections_of(words, facts.merged)
-    counted = {one.id for one in facts.deployments}
-    return (
-        {id: one for id, one in corrections.items() if id in counted},
-        [one for one in corrections.values() if one.remediation_id in counted],
-    )
+    finished = {one.id: (one.finished_at, one.started_at) for one in facts.deployments}
+    own = {id: one for id, one in corrections_of(words, facts.merged).items() if id in finished}
+    naming = [one for id, one in own.items() if finished.get(one.remediation_id, (-1, -1)) >= finished[id]]
+    return own, naming
 
 
 def origins_of(reader: Reader, facts: SeriesFacts) -> Callable[[str], StoredOrigins]:
