@@ -15,7 +15,7 @@ from bot.sources.incidents import MOST_FIELDS, parse_incident_change, parse_new_
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.errors import HttpError
-from bot.web.original import check_services, json_api, parsed_body, record
+from bot.web.original import check_services, json_api, parsed_body, record, refuse_future
 from bot.web.reading import asked, from_path, limit_to_services, not_found, parameters, read
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,7 @@ WRITE = write(FAILURES_WRITE)
 async def post_incident(request: web.Request) -> web.Response:
     """Declare an incident; every request makes a new one."""
     said = await parsed_body(request, parse_new_incident)
+    _refuse_future(request, said)
     id = str(uuid.uuid4())
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> Incident:
@@ -42,6 +43,7 @@ async def patch_incident(request: web.Request) -> web.Response:
     """Change an incident: what the request does not speak of stays."""
     id = from_path(request, "id")
     said = await parsed_body(request, lambda body: parse_incident_change(body, id=id))
+    _refuse_future(request, said)
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> Incident:
         _known(request, writer, id)
@@ -95,6 +97,11 @@ async def search_incidents(request: web.Request) -> web.Response:
     search = asked(lambda: answers.parse_search(parameters(request)))
     services = request[PRINCIPAL].services
     return json_api(await read(request, lambda reader: answers.search_incidents(reader, search, services=services)))
+
+
+def _refuse_future(request: web.Request, said: IncidentSaid) -> None:
+    refuse_future(request, "/data/attributes/declared", said.declared)
+    refuse_future(request, "/data/attributes/fields/state/at", *(state.at for state in said.states))
 
 
 def _known(request: web.Request, reader: Reader, id: str) -> Incident:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from bot.answers.encode import Json
-from bot.dora.instants import Instant
+from bot.dora.instants import MINUTE, Instant
 from bot.facts.receipts import allocate_receipt, record_receipt
 from bot.guard import GuardError, inflate
 from bot.sources.datadog_requests import ListRequest
@@ -24,6 +24,8 @@ from bot.web.reading import limit_to_services, read
 
 T = TypeVar("T")
 
+AHEAD = 10 * MINUTE
+"""How far a sender's clock may be ahead of ours."""
 CONTENT_TYPE = "application/vnd.api+json"
 Record = Callable[[Writer, Instant, int], T]
 """Records a fact inside a transaction, given the instant and the number of its receipt."""
@@ -38,6 +40,13 @@ async def parsed_body(request: web.Request, parse: Callable[[bytes], T], *, limi
             raise HttpError(400, error.slug, f"{error.detail[:1].upper()}{error.detail[1:]}.") from None
         except InvalidError as error:
             raise HttpError(400, error.slug, error.detail, pointer=error.pointer) from None
+
+
+def refuse_future(request: web.Request, pointer: str, *instants: Instant | None) -> None:
+    """Refuse what is told of a time that has not come: nobody saw it. Clocks may differ a little."""
+    latest = request.app[CLOCK]() + AHEAD
+    if any(instant is not None and instant > latest for instant in instants):
+        raise HttpError(400, "in_the_future", "The time has not come yet, by this server's clock.", pointer=pointer)
 
 
 async def record(

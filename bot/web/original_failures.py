@@ -22,7 +22,7 @@ from bot.sources.failures import parse_failure, render_failure
 from bot.store import Reader, Writer
 from bot.web.auth import PRINCIPAL, READ, Row, write
 from bot.web.context import SETTINGS
-from bot.web.original import answer_list, check_services, json_api, parsed_body, record
+from bot.web.original import answer_list, check_services, json_api, parsed_body, record, refuse_future
 from bot.web.reading import from_path, limit_to_services, not_found, read
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ WRITE = write(FAILURES_WRITE)
 async def create_failure(request: web.Request) -> web.Response:
     """Record a failure: receipt and fact in one transaction; new, repeated and closed all answer 200."""
     new = await parsed_body(request, partial(parse_failure, web_roots=request.app[SETTINGS].web_roots))
+    refuse_future(request, "/data/attributes/started_at", new.started_at)
+    refuse_future(request, "/data/attributes/finished_at", new.finished_at)
     check_services(request, *new.services)
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> str:

@@ -305,6 +305,23 @@ async def test_keys_that_are_limited_to_services(store: Store) -> None:
         await listed(door, status=401, headers={})
 
 
+async def test_what_has_not_come_yet_is_refused(store: Store) -> None:
+    now = NOW // SECOND
+    async with open_door(store) as door:
+        for told, field in (
+            ({"started_at": now + 3_600}, "started_at"),
+            ({"started_at": now - 60, "finished_at": now + 3_600}, "finished_at"),
+        ):
+            answer = await door.client.post(PATH, data=document(**told), headers=KEY)
+            assert answer.status == 400
+            assert (await answer.json())["errors"][0]["source"] == {"pointer": f"/data/attributes/{field}"}
+        attributes = {"title": "Down", "customer_impacted": False, "declared": "2027-01-01T00:00:00Z"}
+        body = {"data": {"type": "incidents", "attributes": attributes}}
+        assert (await door.client.post("/api/v2/incidents", json=body, headers=KEY)).status == 400
+        assert (await get(door, "/api/v1/failures"))["data"] == []
+        await send(door, started_at=now + 300)
+
+
 @pytest.mark.parametrize("path", [PATH, "/api/v2/dora/incident"])
 async def test_who_may_send(store: Store, path: str) -> None:
     async with open_door(store) as door:
