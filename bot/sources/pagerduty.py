@@ -4,7 +4,8 @@ https://developer.pagerduty.com/docs/webhooks: a body holds one event; `data` is
 that refers to it. Signatures are HMAC-SHA256 over the body as sent, one for each of the sender's secrets while they are rotated.
 
 Rules:
-- Fields may be missing or null; an event takes its place by `occurred_at`, without one by its receipt.
+- Only what identifies an event is required: its id, its type, `occurred_at`, and the incident's id. Every other field may be missing
+  or null, and one that is not what it should be counts as missing.
 - `EVENTS` lists every documented type. What is not in it, or is about no incident, is ignored with a reason.
 """
 
@@ -15,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 from multidict import MultiMapping
 
 from bot.dora.events import Ignored
 from bot.dora.instants import LATEST, Instant
 from bot.dora.pagerduty import IncidentSaid, PagerDutyEvent, Reference
 from bot.dora.repositories import without_credentials
-from bot.guard import decode_json_as, same_secret
+from bot.guard import GuardError, decode_json, decode_json_as, same_secret
 from bot.sources.fields import LONGEST_NAME, SourceError
-from bot.sources.pagerduty_alerts import AlertsShape, Client, read_monitors
+from bot.sources.pagerduty_alerts import AlertsShape, Client, Loose, read_monitors
 
 SIGNATURE: Final = "X-PagerDuty-Signature"
 WEBHOOK_ID: Final = "X-Webhook-Id"
@@ -91,37 +92,26 @@ class PagerDutyError(SourceError):
         self.slug = slug
 
 
-class _Reference(Struct):
-    id: str | None = None
-    summary: str | None = None
-    html_url: str | None = None
-
-
-class _Assignment(Struct):
-    incident: _Reference | None = None
-
-
 class _Data(AlertsShape):
     """An incident, or what refers to one."""
 
-    id: str | None = None
-    type: str | None = None
-    html_url: str | None = None
-    title: str | None = None
-    status: str | None = None
-    created_at: str | None = None
-    service: _Reference | None = None
-    teams: list[_Reference] | None = None
-    priority: _Reference | UnsetType | None = UNSET
-    incident: _Reference | None = None
-    incident_role_assignments: list[_Assignment] | None = None
+    id: Loose = None
+    html_url: Loose = None
+    title: Loose = None
+    status: Loose = None
+    created_at: Loose = None
+    service: Loose = None
+    teams: Loose = None
+    priority: Loose = UNSET
+    incident: Loose = None
+    incident_role_assignments: Loose = None
 
 
 class _Event(Struct):
     event_type: str
-    id: str | None = None
-    occurred_at: str | None = None
-    client: Client = None
+    id: Loose = None
+    occurred_at: Loose = None
+    client: Raw = Raw(b"null")
     data: Raw = Raw(b"null")
 
 
@@ -154,80 +144,111 @@ def parse_pagerduty(body: bytes, *, dd_env: str, received_at: Instant, receipt: 
         return Ignored(reason="unknown_event")
     if kind in _WHY_IGNORED:
         return Ignored(reason=_WHY_IGNORED[kind])
-    data = decode_json_as(_Data | None, bytes(told.data))  # type: ignore[arg-type]  # a union is no class to mypy
+    data = _data(told.data)
     if data is None:
         return Ignored(reason="no_incident")
-    incident = data.id if kind == INCIDENT else _referred(data).id
-    if not incident:
+    referred = _referred(data)
+    incident = data.id if kind == INCIDENT else referred.get("id")
+    if incident in (None, ""):
         return Ignored(reason="no_incident")
     occurred_at = _instant(told.occurred_at)
+    if occurred_at is None:
+        raise PagerDutyError("bad_instant", "occurred_at is missing, not ISO 8601, or outside the years 1970 to 2261")
     return PagerDutyEvent(
         id=_id("event.id", told.id),
         incident_id=_id("the incident's id", incident),
         type=told.event_type,
-        occurred_at=received_at if occurred_at is None else occurred_at,
+        occurred_at=occurred_at,
         received_at=received_at,
         receipt=receipt,
         dd_env=dd_env.strip()[:LONGEST_NAME],
-        said=_incident(data, told.client) if kind == INCIDENT else _reference(_referred(data)),
+        said=_incident(data, _readable(told.client)) if kind == INCIDENT else _reference(referred),
     )
 
 
+def _data(raw: Raw) -> _Data | None:
+    """What can be read of the fields; `None` where there are none."""
+    told = decode_json_as(dict[str, Raw] | None, bytes(raw))  # type: ignore[arg-type]  # a union is no class to mypy
+    if told is None:
+        return None
+    read = {name: _readable(told[name]) for name in _Data.__struct_fields__ if name in told}
+    return _Data(**{name: value for name, value in read.items() if value is not UNSET})
+
+
+def _readable(raw: Raw) -> Loose:
+    """The value of a field; `UNSET` where no value could be made of it, as of a number that is too large."""
+    try:
+        return decode_json(bytes(raw))
+    except GuardError:
+        return UNSET
+
+
 def _incident(data: _Data, client: Client) -> IncidentSaid:
+    teams = data.teams[:MOST_TEAMS] if isinstance(data.teams, list) else None
     return IncidentSaid(
         title=_name(data.title, LONGEST_TITLE) or None,
         status=_name(data.status) or None,
         created_at=_instant(data.created_at),
         url=_url(data.html_url),
-        service=None if data.service is None else _service(data.service),
-        teams=None if data.teams is None else tuple(filter(None, (_name(one.summary) for one in data.teams[:MOST_TEAMS]))),
-        priority=None if data.priority is UNSET else _priority(data.priority),
+        service=_service(_object(data.service)),
+        teams=None if teams is None else tuple(filter(None, (_name(_object(one).get("summary")) for one in teams))),
+        priority=_priority(data.priority),
         monitors=read_monitors(data, client),
     )
 
 
-def _reference(incident: _Reference) -> IncidentSaid:
-    return IncidentSaid(title=_name(incident.summary, LONGEST_TITLE) or None, url=_url(incident.html_url))
+def _reference(incident: Mapping[str, Loose]) -> IncidentSaid:
+    return IncidentSaid(title=_name(incident.get("summary"), LONGEST_TITLE) or None, url=_url(incident.get("html_url")))
 
 
-def _referred(data: _Data) -> _Reference:
+def _referred(data: _Data) -> Mapping[str, Loose]:
     """The incident that something refers to; without an id where it refers to none."""
-    assigned = (one.incident for one in data.incident_role_assignments or ())
-    return next((one for one in (data.incident, *assigned) if one is not None and one.id), _Reference())
+    assignments = data.incident_role_assignments
+    assigned = [_object(one).get("incident") for one in assignments] if isinstance(assignments, list) else []
+    return next((one for one in map(_object, [data.incident, *assigned]) if one.get("id")), {})
 
 
-def _service(told: _Reference) -> Reference | None:
-    if not told.id and not told.summary:
-        return None
-    return Reference(id=_name(told.id), name=_name(told.summary), url=_url(told.html_url) or "")
+def _service(told: Mapping[str, Loose]) -> Reference | None:
+    id, name = _name(told.get("id")), _name(told.get("summary"))
+    return Reference(id=id, name=name, url=_url(told.get("html_url")) or "") if id or name else None
 
 
-def _priority(told: _Reference | UnsetType | None) -> str:
-    return _name(told.summary) if isinstance(told, _Reference) else ""
+def _priority(told: Loose) -> str | None:
+    """Its name, "" where there is none any more, `None` where nothing is said of it."""
+    if told is None:
+        return ""
+    name = told.get("summary") if isinstance(told, Mapping) else UNSET
+    return _name(name) if name is None or isinstance(name, str) else None
 
 
-def _id(what: str, told: str | None) -> str:
-    if not told or not _ID.fullmatch(told):
+def _object(told: Loose) -> Mapping[str, Loose]:
+    return told if isinstance(told, Mapping) else {}
+
+
+def _id(what: str, told: Loose) -> str:
+    if not isinstance(told, str) or not _ID.fullmatch(told):
         raise PagerDutyError("bad_id", f"{what} is missing, or none that PagerDuty gives")
     return told
 
 
-def _name(told: str | None, longest: int = LONGEST_NAME) -> str:
-    return (told or "").strip()[:longest]
+def _name(told: Loose, longest: int = LONGEST_NAME) -> str:
+    return told.strip()[:longest] if isinstance(told, str) else ""
 
 
-def _url(told: str | None) -> str | None:
-    return without_credentials(told)[:LONGEST_TITLE] if told and told.startswith(("https://", "http://")) else None
+def _url(told: Loose) -> str | None:
+    if not isinstance(told, str) or not told.startswith(("https://", "http://")):
+        return None
+    return without_credentials(told)[:LONGEST_TITLE]
 
 
-def _instant(told: str | None) -> Instant | None:
-    """An instant of ISO 8601; `None` where none is told, and outside 1970 to 2261."""
-    if not told:
+def _instant(told: Loose) -> Instant | None:
+    """An instant of ISO 8601; `None` for anything else, and outside 1970 to 2261."""
+    if not isinstance(told, str):
         return None
     try:
         at = datetime.fromisoformat(told.strip())
     except ValueError:
-        raise PagerDutyError("bad_instant", "a time is not ISO 8601") from None
+        return None
     aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     value = (aware - _EPOCH) // timedelta(microseconds=1) * 1_000
     return value if 0 <= value < LATEST else None
