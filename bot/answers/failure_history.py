@@ -93,8 +93,8 @@ def _paged(row: FailureRow, events: Iterable[PagerDutyEvent]) -> tuple[Span, ...
     """Active from its beginning on, and what each event shows from then on; what came before its beginning says nothing."""
     begun = StateChange(at=row.started_at, told_at=-1, receipt=0, state=State.ACTIVE)
     shown = [
-        StateChange(at=event.occurred_at, told_at=event.received_at, receipt=event.receipt, state=event.state)
-        for event in events
+        StateChange(at=event.occurred_at, told_at=place, receipt=event.receipt, state=event.state)
+        for place, event in enumerate(sorted(events, key=lambda event: event.order))
         if event.state is not None and event.occurred_at >= row.started_at
     ]
     return spans_of([begun, *shown])

@@ -1,8 +1,11 @@
 """PagerDuty's incidents: put together from what every event said, in whatever order, and whose they are (semantics §6).
 
 Rules:
-- Of each field the event with the newest `occurred_at` stands, of two at one instant the later receipt. What an event leaves out it
-  does not change.
+- Of each field the event with the newest `occurred_at` stands. What an event leaves out it does not change.
+- Of events at one instant, what they say decides, never when they came: triggered, what shows it active or nothing of that, reopened,
+  resolved, in this order, then their ids; and a value stands over none. Resolved comes last because that mends itself: one that is
+  open after all is resolved once more and then ends there, one that was over would be open for ever.
+- Several subscriptions deliver copies of one event: `one_of`.
 - It begins when it was created, else when it was triggered; where neither is known, at the first that is known of it, and then nobody
   knows how long it took.
 - Whatever its status, it is active until it is resolved. It ends with the last resolve; where that did not arrive, with the first
@@ -11,7 +14,7 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -22,12 +25,12 @@ from bot.dora.instants import Instant
 T = TypeVar("T")
 
 SOURCE = "pagerduty"
-TRIGGERED, RESOLVED = "incident.triggered", "incident.resolved"
+TRIGGERED, REOPENED, RESOLVED = "incident.triggered", "incident.reopened", "incident.resolved"
 _BY_TYPE = {
     TRIGGERED: State.ACTIVE,
     "incident.acknowledged": State.ACTIVE,
     "incident.unacknowledged": State.ACTIVE,
-    "incident.reopened": State.ACTIVE,
+    REOPENED: State.ACTIVE,
     RESOLVED: State.RESOLVED,
 }
 _BY_STATUS = {"triggered": State.ACTIVE, "acknowledged": State.ACTIVE, "resolved": State.RESOLVED}
@@ -69,7 +72,7 @@ class IncidentSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagerDutyEvent:
-    """An event with its receipt. `dd_env` is what its webhook's header of that name said, "" for none."""
+    """An event with its first receipt. `dd_env` is what its webhook's header of that name said, "" for none."""
 
     id: str
     incident_id: str
@@ -81,9 +84,16 @@ class PagerDutyEvent:
     said: IncidentSaid
 
     @property
-    def order(self) -> tuple[Instant, Instant, int, str]:
+    def order(self) -> tuple[Instant, int, str]:
         """Where it stands among the events of its incident."""
-        return self.occurred_at, self.received_at, self.receipt, self.id
+        return self.occurred_at, self._step, self.id
+
+    @property
+    def _step(self) -> int:
+        """Its place among events of one instant."""
+        if self.state is State.RESOLVED:
+            return 4 if self.type == RESOLVED else 3
+        return {TRIGGERED: 0, REOPENED: 2}.get(self.type, 1)
 
     @property
     def state(self) -> State | None:
@@ -106,6 +116,17 @@ class Incident:
     started_at: Instant | None
     start_is_known: bool
     finished_at: Instant | None
+
+
+def one_of(one: PagerDutyEvent, other: PagerDutyEvent) -> PagerDutyEvent:
+    """What two copies of an event are together, whichever came first.
+
+    An env that is given stands over none, of two the first by the alphabet; if they say different things of the incident, which
+    PagerDuty's copies do not, what compares greater."""
+    said = max(one, other, key=lambda copy: (copy.occurred_at, copy.type, copy.incident_id, repr(copy.said)))
+    received_at, receipt = min((copy.received_at, copy.receipt) for copy in (one, other))
+    env = min((copy.dd_env for copy in (one, other) if copy.dd_env), default="")
+    return replace(said, received_at=received_at, receipt=receipt, dd_env=env)
 
 
 def incident_of(id: str, events: Iterable[PagerDutyEvent], alerts: Sequence[Monitor] = ()) -> Incident:
@@ -142,8 +163,10 @@ def _finished_at(told: Sequence[PagerDutyEvent]) -> Instant | None:
 
 
 def _latest(told: Sequence[PagerDutyEvent], said: Callable[[PagerDutyEvent], T | None]) -> T | None:
-    """The newest word that says something."""
-    return next((word for event in reversed(told) if (word := said(event)) is not None), None)
+    """The newest word that says something; of those of one instant a value over one that takes back."""
+    words = [(event.occurred_at, word) for event in reversed(told) if (word := said(event)) is not None]
+    newest = [word for at, word in words if at == words[0][0]]
+    return next((word for word in newest if word not in ("", ())), newest[0] if newest else None)
 
 
 # Whose it is --------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What PagerDuty tells: one row per event, however many subscriptions deliver it, and what its API answered about alerts.
 
-Of two deliveries of an event the one with a `dd_env` stays, of two such the later receipt. What follows is inferred by incident.
+Several deliveries of an event are one (`one_of`), in whatever order they come. What follows is inferred by incident.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ from bot.dora.pagerduty import (
     incident_of,
     names_of_incident,
     names_of_owner,
+    one_of,
 )
 from bot.facts.marks import mark_inference
 from bot.guard import decode_json_as
@@ -35,12 +36,16 @@ def record_pagerduty(writer: Writer, events: Sequence[PagerDutyEvent]) -> None:
         return
     # Read, so that on PostgreSQL definitions that are written meanwhile and this conflict: whoever comes second sees the other.
     load_directory(writer)
-    writer.write_many("pagerduty_event", [_row(event) for event in events], on_conflict="newer")
+    known = writer.fetch_in("pagerduty_events_known", _event, sorted({event.id for event in events}))
+    told: dict[str, PagerDutyEvent] = {}
+    for event in [*known, *events]:
+        told[event.id] = one_of(told.get(event.id, event), event)
+    writer.write_many("pagerduty_event", [_row(event) for event in told.values()], on_conflict="replace")
     names = {(name, event.incident_id) for event in events for name in names_of_incident(event.said)}
     writer.write_many("pagerduty_name", sorted(names), on_conflict="keep")
     unknown = {event.incident_id for event in events if event.type == TRIGGERED and not event.said.monitors}
     writer.write_many("pagerduty_alerts", [(id, 0, 0, "", "") for id in sorted(unknown)], on_conflict="keep")
-    mark_incidents(writer, {event.incident_id for event in events})
+    mark_incidents(writer, {event.incident_id for event in [*known, *events]})
 
 
 class Inquiry(NamedTuple):

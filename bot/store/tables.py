@@ -313,7 +313,6 @@ _TABLES = (
         "pagerduty_event",
         "id incident_id type occurred_at dd_env env_told received_at receipt body",
         key="id",
-        order="env_told received_at receipt",
     ),
     _table(
         "pagerduty_name",

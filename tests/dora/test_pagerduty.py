@@ -1,11 +1,14 @@
 """How events of PagerDuty become an incident: what counts of several, and that no order matters."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dora.failures import State
 from bot.dora.instants import MINUTE
-from bot.dora.pagerduty import Incident, IncidentSaid, Mapped, Monitor, PagerDutyEvent, failure_of, incident_of
+from bot.dora.pagerduty import Incident, IncidentSaid, Mapped, Monitor, PagerDutyEvent, failure_of, incident_of, one_of
 
 MONITOR = (Monitor(tags=("env:prod",)),)
 
@@ -55,9 +58,51 @@ def test_when_it_began() -> None:
     assert failure_of(folded(told(1, "annotated")), Mapped()) is None
 
 
-def test_of_one_instant_the_later_receipt_counts() -> None:
-    one, other = told(5, "priority_updated", receipt=1, priority="P1"), told(5, "priority_updated", receipt=2, priority="P2")
-    assert folded(one, other).priority == folded(other, one).priority == "P2"
+def test_at_one_instant_what_is_said_decides() -> None:
+    one, other = told(5, "priority_updated", receipt=1, priority="P1"), told(5, "priority_updated", receipt=2, priority="")
+    assert folded(one, other).priority == "P1", "a value stands over none"
+    assert ended(told(5, "resolved"), told(5, "triggered", receipt=9), told(5, "acknowledged", receipt=8)) == 5
+    assert ended(told(5, "resolved"), told(5, "reopened", receipt=9), told(5, "resolved", receipt=3)) == 5
+    assert ended(told(5, "priority_updated", status="resolved"), told(5, "escalated", receipt=9, status="triggered")) == 5
+    assert ended(told(4, "resolved"), told(5, "reopened"), told(5, "annotated", receipt=9)) is None
+
+
+EVENTS = st.builds(
+    lambda minute, type, env, said, receipt: replace(told(minute, type, receipt=receipt, env=env, **said), id=f"{minute}-{type}"),
+    st.integers(1, 2),
+    st.sampled_from(["triggered", "acknowledged", "escalated", "reopened", "resolved", "priority_updated", "annotated"]),
+    st.sampled_from(["", "prod", "staging"]),
+    st.fixed_dictionaries({}, optional={
+        "title": st.sampled_from(["A", "B"]), "priority": st.sampled_from(["", "P1", "P2"]), "teams": st.sampled_from([(), ("core",)]),
+        "created_at": st.integers(0, 1), "status": st.sampled_from(["triggered", "resolved"]), "monitors": st.just(MONITOR),
+    }),
+    st.integers(1, 99),
+)  # fmt: skip
+
+
+@given(st.lists(EVENTS, max_size=8), st.data())
+def test_neither_receipt_nor_copies_nor_order_decide(events: list[PagerDutyEvent], data: st.DataObject) -> None:
+    """Equal instants, copies of one event with different envs, and receipts of any kind."""
+    shuffled = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=4)) if events else events))
+    again = [replace(event, received_at=place, receipt=100 - place) for place, event in enumerate(shuffled)]
+    assert folded(*stored(events)) == folded(*stored(again))
+
+
+def stored(events: Iterable[PagerDutyEvent]) -> list[PagerDutyEvent]:
+    """What is kept of them: of each event one."""
+    kept: dict[str, PagerDutyEvent] = {}
+    for event in events:
+        kept[event.id] = one_of(kept.get(event.id, event), event)
+    return list(kept.values())
+
+
+def test_what_copies_that_contradict_each_other_are_together() -> None:
+    one = told(5, "triggered", receipt=9, env="staging", title="A")
+    other = replace(one, received_at=1, receipt=7, dd_env="prod", said=IncidentSaid(title="B"))
+    for pair in ((one, other), (other, one)):
+        both = one_of(*pair)
+        assert (both.dd_env, both.said.title, both.received_at, both.receipt) == ("prod", "B", 1, 7)
+    assert one_of(one, replace(one, dd_env="")).dd_env == one_of(replace(one, dd_env=""), one).dd_env == "staging"
 
 
 @given(

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -140,11 +141,15 @@ async def test_every_documented_event_is_taken(store: Store) -> None:
 async def test_what_is_not_known_is_answered_and_put_aside(store: Store) -> None:
     lost = json.loads(event("incident.annotated", 9))
     lost["event"]["data"]["incident"] = None
+    timeless, nameless = json.loads(event("incident.resolved", 9)), json.loads(event("incident.resolved", 9))
+    timeless["event"]["occurred_at"], nameless["event"]["id"] = None, 5
     bodies: list[tuple[bytes, str, str]] = [
         (event("incident.invented"), "ignored", "unknown_event"),
         (event("workflow.invented"), "ignored", "unknown_event"),
         (json.dumps(lost).encode(), "ignored", "no_incident"),
-        (event("incident.resolved", 9, id="x", title=["a", "list"]), "dead", "wrong_value"),
+        (json.dumps(timeless).encode(), "dead", "bad_instant"),
+        (json.dumps(nameless).encode(), "dead", "bad_id"),
+        (event("incident.resolved", 9).replace(b'"id": "Q0STORY1"', b'"id": 5'), "dead", "bad_id"),
         (b'{"messages": [{"event": "incident.trigger"}]}', "dead", "wrong_value"),
         (b"\xff\x00", "dead", "not_utf8"),
         (b"", "dead", "invalid_json"),
@@ -155,6 +160,48 @@ async def test_what_is_not_known_is_answered_and_put_aside(store: Store) -> None
         room.work()
         found = [(state, reason.split(":")[0]) for _, state, reason in await room.deliveries()]
         assert found == [(state, reason) for _, state, reason in bodies]
+
+
+def resolved(minute: int, field: str, value: object) -> bytes:
+    """A resolve with another value in a field."""
+    fields: dict[str, Any] = {field: value}
+    return event("incident.resolved", minute, **fields)
+
+
+WRONG: tuple[object, ...] = (5, 10**30, 1.5, True, "", "x", [], [5, [None]], {}, {"summary": 5, "id": [], "html_url": {}, "incident": 7})
+
+
+@pytest.mark.parametrize("field", ["html_url", "title", "status", "created_at", "service", "teams", "priority", "alerts", "body", "details"])
+async def test_a_field_of_little_worth_that_is_wrong_costs_itself_alone(store: Store, field: str) -> None:
+    """Above all not the resolve: the failure would be open for ever."""
+    async with open_room(store) as room:
+        await room.tell(TRIGGERED, *(resolved(10 + n, field, wrong) for n, wrong in enumerate(WRONG)))
+        assert {state for _, state, _ in await room.deliveries()} == {"done"}
+        one = await room.failure()
+        assert (one["state"], one["finished_at"], one["started_at"]) == ("resolved", f"{iso(9 + len(WRONG))[:19]}Z", f"{iso(0)[:19]}Z")
+        assert (one["severity"], one["services"]) in (("P2", ["Checkout API"]), ("P2", ["x"]), (None, ["Checkout API"]))
+
+
+async def test_events_of_one_instant_and_copies_with_different_envs_in_any_order(store: Store) -> None:
+    told = [
+        (event("incident.triggered", 5, priority=None), "staging"), (event("incident.triggered", 5, priority=None), "prod"),
+        (event("incident.triggered", 5, priority=None), ""), (event("incident.acknowledged", 5, priority=None), ""),
+        (event("incident.priority_updated", 5), ""), (event("incident.reopened", 5, priority=None), ""),
+        (event("incident.resolved", 5, priority=None), ""),
+    ]  # fmt: skip
+    seen = set()
+    async with open_room(store) as room:
+        for seed in range(6):
+            order = random.Random(seed).sample(told, len(told))
+            for body, env in order:
+                # another incident each time, told in another order
+                other = body.replace(b"Q0STORY1", b"Q%d" % seed).replace(b'"id": "incident', b'"id": "%d-incident' % seed)
+                await room.tell(other, **({"dd_env": env} if env else {}))
+        for one in await room.failures():
+            seen.add((one["env"], one["severity"], one["state"], one["started_at"], one["finished_at"]))
+            page = await (await room.door.client.get(f"/failures/{one['id']}", headers={"Accept": "text/html"})).text()
+            assert one["id"] in page
+    assert seen == {("prod", "P2", "resolved", f"{iso(0)[:19]}Z", f"{iso(5)[:19]}Z")}
 
 
 async def test_a_compressed_body_is_read_as_it_was_signed(store: Store) -> None:

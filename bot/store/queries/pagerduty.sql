@@ -1,7 +1,11 @@
+-- name: pagerduty_events_known
+-- Events that were told before.
+SELECT id, incident_id, type, occurred_at, received_at, receipt, dd_env, body FROM pagerduty_event WHERE id IN (:keys)
+
 -- name: pagerduty_events_of
 -- What the events of an incident say.
 SELECT id, incident_id, type, occurred_at, received_at, receipt, dd_env, body FROM pagerduty_event
-WHERE incident_id = :incident_id ORDER BY occurred_at, received_at, receipt, id
+WHERE incident_id = :incident_id ORDER BY id
 
 -- name: pagerduty_events_of_incidents
 -- What the events of several incidents say.
