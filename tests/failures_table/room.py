@@ -1,7 +1,7 @@
 """Where the table is played: one store, its web doors, and a worker in this process instead of the engine's child."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from tests.web.doors import ALL_ON, Door, open_door
 LATER = (FIRST_DAY + 40 * 86_400) * SECOND
 """When all has happened, and people ask."""
 ALL_TIME = (("from", "2026-05-01"), ("to", "2026-06-30"))
+WHY = ("evidence", "near_misses", "flags")
 SCOPES = ("read", "deployments:write", "failures:write")
 
 
@@ -95,15 +96,17 @@ class Room:
         self.work()
         assert errors == [None] * len(jobs)
 
-    async def ask(self) -> Answers:
-        """All that the API says."""
+    async def ask(self, explained: Collection[str] | None = None) -> Answers:
+        """All that the API says; given ids, why only of those and of all that are not standard."""
         self.door.now[0] = LATER
         found = Answers(people={self.key.id: self.key.name})
         page = await self._get("/api/v1/deployments", [*ALL_TIME, ("limit", "1000")])
         assert page["next"] is None
         for row in page["data"]:
-            explained = await self._get(f"/api/v1/deployments/{row['id']}/explain")
-            found.deployments[row["id"]] = {**row, **{name: explained[name] for name in ("evidence", "near_misses", "flags")}}
+            why = dict.fromkeys(WHY, ())
+            if explained is None or row["id"] in explained or row["type"] != "standard":
+                why = await self._get(f"/api/v1/deployments/{row['id']}/explain")
+            found.deployments[row["id"]] = {**row, **{name: why[name] for name in WHY}}
         for formula in ("all", "excluding_rollbacks", "incidents"):
             for groups in (["service"], ["service", "env"]):
                 asked = [*ALL_TIME, ("formula", formula), *(("group_by", one) for one in groups)]
