@@ -57,14 +57,14 @@ class FailureOverview:
 
 
 def overview(
-    reader: Reader, filters: Filters, *, severity: str | None, after: Key | None, limit: int, now: Instant
+    reader: Reader, filters: Filters, *, severity: str | None, state: str | None, after: Key | None, limit: int, now: Instant
 ) -> FailureOverview:
     """The failures that match and count: those of a page after a key, those that are open, and what all of them did."""
     period = Filters(from_at=filters.from_at, to_at=filters.to_at)
     every = list(stream_failures(reader, period, chunk=EVERYTHING))
     filters = under_current_name(filters, Shown(reader))
-    rows = [row for row in every if filters.source in (None, row.source) and row.matches(filters, severity)]
-    still = load_open_failures(reader, filters, severity=severity)
+    rows = [row for row in every if filters.source in (None, row.source) and row.matches(filters, severity) and state in (None, row.state)]
+    still = [row for row in load_open_failures(reader, filters, severity=severity) if state in (None, row.state)]
     spans = load_spans(reader, [*rows, *still])
     page = [row for row in rows if after is None or row.key < after]
     services = _impacts(rows, spans, lambda row: zip(row.services, row.services_shown, strict=True), filters.service, now)

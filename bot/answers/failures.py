@@ -14,6 +14,7 @@ from typing import NamedTuple
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
 from bot.dora.definitions import attached_tags
+from bot.dora.failures import State
 from bot.dora.instants import Duration, Instant
 from bot.dora.sources import counts
 from bot.facts.names import Shown
@@ -24,6 +25,7 @@ Key = tuple[Instant, str, str]
 NEWEST: Key = (2**63 - 1, "", "")
 """The key that comes before every failure: (started_at, id, source)."""
 EVERYTHING = 2**62
+STATES = tuple(state.value for state in State)
 _CHUNK = 500
 
 
@@ -118,10 +120,11 @@ class FailureList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureQuestion:
-    """Which failures are asked for; `severity` in lower case, `None` asks for all."""
+    """Which failures are asked for; `severity` in lower case; `None` asks for all, of `severity` and `state`."""
 
     filters: Filters
     severity: str | None
+    state: str | None
     page: Page
 
 
@@ -149,10 +152,11 @@ class _Row(NamedTuple):
 
 def parse_failures(parameters: Parameters, asker: Asker) -> FailureQuestion:
     """A question for a list of failures. Raises QuestionError."""
-    form = Form(parameters, known=(*FILTERS, *PAGE, "severity"))
+    form = Form(parameters, known=(*FILTERS, *PAGE, "severity", "state"))
     severity = form.text("severity")
     return FailureQuestion(
         filters=parse_filters(form, asker), severity=None if severity is None else severity.lower(),
+        state=form.choice("state", STATES),
         page=form.page(int, str, str),
     )  # fmt: skip
 
@@ -162,7 +166,7 @@ def list_failures(reader: Reader, question: FailureQuestion) -> FailureList:
     page = question.page
     after = NEWEST if page.after is None else (int(page.after[0]), str(page.after[1]), str(page.after[2]))
     found = stream_failures(reader, question.filters, severity=question.severity, after=after)
-    rows = list(islice(found, page.limit + 1))
+    rows = list(islice((row for row in found if question.state in (None, row.state)), page.limit + 1))
     more, rows = len(rows) > page.limit, rows[: page.limit]
     return FailureList(
         data=tuple(show_failure(row) for row in rows),

@@ -54,15 +54,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagerDutyIncident:
-    """An incident as PagerDuty tells of it; "" and () where it says nothing."""
+    """An incident as PagerDuty tells of it; "", () or `None` where it says nothing."""
 
     id: str
     url: str
     service: str
     service_url: str
     teams: tuple[str, ...]
-    priority: str
-    dd_env: str
+    priority: str | None
+    dd_env: str | None
     mapped_by: tuple[Evidence, ...]
 
 
@@ -93,8 +93,8 @@ def find_pagerduty_incident(reader: Reader, id: str) -> PagerDutyIncident | None
         service="" if service is None else service.name,
         service_url="" if service is None else service.url,
         teams=incident.teams,
-        priority=incident.priority,
-        dd_env=incident.dd_env,
+        priority=incident.priority or None,
+        dd_env=incident.dd_env or None,
         mapped_by=(
             _evidence("envs", mapped.envs), _evidence("services", mapped.services), _evidence("teams", mapped.teams),
         ),

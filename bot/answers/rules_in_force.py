@@ -11,7 +11,7 @@ from bot.dora.definitions import Problem
 from bot.dora.instants import Instant
 from bot.dora.overrides import OVERRIDE
 from bot.dora.remediation import REWORK, ROLLBACK
-from bot.dora.rules import NO_RULES, OwnRule, Rule, RuleSet, ServiceRules, rules_of
+from bot.dora.rules import NO_RULES, OwnRule, Rule, RuleSet, ServiceRules, left_out, rules_of
 from bot.facts.catalog import RULES, load_catalog_states, load_definitions, load_rules
 from bot.store import Reader, Value
 
@@ -59,7 +59,7 @@ class RulesOfService:
 class RulesInForce:
     """The rules in their order of precedence (rollbacks come before all of them) and what they are read with.
 
-    `rollbacks` and `overrides` (what people said) count deployments like a rule's. `problems` are those of the newest file; `kept`
+    `rollbacks` and `overrides` (what people said) count deployments like a rule's; `last_rollback_at` is when the last one finished. `problems` are those of the newest file; `kept`
     says whether what was in force before stays so.
     """
 
@@ -67,6 +67,7 @@ class RulesInForce:
     to: Instant
     days: int
     rollbacks: int
+    last_rollback_at: Instant | None
     overrides: int
     rules: tuple[RuleInForce, ...]
     services: tuple[RulesOfService, ...]
@@ -108,6 +109,7 @@ def show_rules_in_force(reader: Reader, question: TrialQuestion) -> RulesInForce
         to=window.end,
         days=question.days,
         rollbacks=counts[ROLLBACK],
+        last_rollback_at=decided[ROLLBACK].last_at if ROLLBACK in decided else None,
         overrides=counts[OVERRIDE],
         rules=(*(shown("linked", rule) for rule in rules.linked), *(shown("static", rule) for rule in rules.static)),
         services=tuple(
@@ -119,6 +121,12 @@ def show_rules_in_force(reader: Reader, question: TrialQuestion) -> RulesInForce
         problems=problems,
         kept=any(problem.severity == "error" for problem in problems),
     )
+
+
+def entries_left_out(reader: Reader, service: str) -> dict[tuple[str, str], str]:
+    """What a service's definition says of rules and is left out, by kind and id, with the reason."""
+    said = next((one.rules for one in load_definitions(reader) if one.service == service), NO_RULES)
+    return {(one.section, one.id): one.reason for one in left_out(load_rules(reader), said)}
 
 
 def _blameless(rules: RuleSet, own: list[ServiceRules]) -> set[str]:

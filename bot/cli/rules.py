@@ -46,7 +46,7 @@ def list_command(days: int, service: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(dumps(found))
         return
-    rows: list[list[Json]] = [["", "rollback", "", "", found.rollbacks, None]]
+    rows: list[list[Json]] = [["", "rollback", "", "", found.rollbacks, found.last_rollback_at and rfc3339(found.last_rollback_at)]]
     for rule in found.rules:
         last = None if rule.last_at is None else rfc3339(rule.last_at)
         rows.append([rule.kind, rule.id if rule.enabled else f"{rule.id} (off)", rule.field, rule.pattern, rule.deployments, last])

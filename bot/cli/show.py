@@ -9,6 +9,7 @@ import click
 
 from bot.answers import deliveries, deployments, explain, failures, metrics, paths, services, waiting
 from bot.answers.encode import dumps, to_json
+from bot.answers.failures import STATES
 from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
 from bot.cli.context import operate, read, settings
@@ -123,6 +124,7 @@ _DEPLOYMENT_BRIEF = (
 @click.group("failures", invoke_without_command=True)
 @_filters
 @click.option("--severity", metavar="X", help="Only of this severity.")
+@click.option("--state", type=click.Choice(STATES), help="What they are now.")
 @click.option("--limit", type=int, help="At most so many (default 100).")
 @_formats
 @click.pass_context

@@ -9,6 +9,7 @@ from bot.answers import failure_impact, services
 from bot.answers.cursors import Cursor
 from bot.answers.encode import dumps
 from bot.answers.failure_detail import FailureDetail, detail_json, find_failure
+from bot.answers.failures import STATES
 from bot.answers.questions import FILTERS, Form
 from bot.answers.sources import list_sources
 from bot.store import Reader
@@ -19,7 +20,7 @@ from bot.web.reading import asked, asker, from_path, limit_to_services, may_see,
 from bot.web.rendering import page, render
 from bot.web.timelines import failure_timeline
 
-PARAMETERS = (*FILTERS, "severity", "days", "tz", "cursor")
+PARAMETERS = (*FILTERS, "severity", "state", "days", "tz", "cursor")
 MOST_OPEN, MOST_GROUPS = 50, 50
 
 
@@ -28,25 +29,29 @@ async def failure_list(request: web.Request) -> web.Response:
     given = parameters(request)
     view = asked(partial(parse_page, given, asker(request), known=PARAMETERS, key=(int, str, str)))
     severity = asked(lambda: Form([pair for pair in given if pair[0] == "severity"], known=("severity",)).text("severity"))
+    state = asked(lambda: Form([pair for pair in given if pair[0] == "state"], known=("state",)).choice("state", STATES))
     filters, now = view.question.filters, request.app[CLOCK]()
     limit_to_services(request, filters.service)
 
     def work(reader: Reader) -> dict[str, object]:
         found = failure_impact.overview(
-            reader, filters, severity=severity and severity.lower(), after=view.page.after, limit=view.page.limit, now=now
+            reader, filters, severity=severity and severity.lower(), state=state, after=view.page.after, limit=view.page.limit, now=now
         )
-        options = options_of(services.load_services(reader, may_see(request, filters.service)), view)
+        known = services.load_services(reader, may_see(request, filters.service))
+        options = options_of(known, view)
         options = {name: sorted({*values, *found.options.get(name, ())}) for name, values in options.items()}
+        options["severity"] = sorted({*found.options["severity"], *([severity.lower()] if severity else [])})
         return {
             "found": found,
+            "known": {one.name for one in known},
             "next": Cursor.encode(found.rows[-1].key) if found.more else None,
             "sources": list_sources(reader, "failures"),
-            "options": options | {"severity": sorted({*found.options["severity"], *([severity.lower()] if severity else [])})},
+            "options": options | {"state": list(STATES)},
         }
 
     values = await read(request, work)
-    exported = {**(filters.echo or {}), **({"severity": severity} if severity else {})}
-    shown = {"view": view, "path": "/failures", "severity": (severity or "").lower(), "exported": exported}
+    exported = {**(filters.echo or {}), **({"severity": severity} if severity else {}), **({"state": state} if state else {})}
+    shown = {"view": view, "path": "/failures", "chosen": {"severity": (severity or "").lower(), "state": state or ""}, "exported": exported}
     limits = {"most_open": MOST_OPEN, "most_groups": MOST_GROUPS}
     return render(request, "failures.html", {**shown, **limits, **values}, tz=view.question.tz)
 

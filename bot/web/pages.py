@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.answers import definitions, deliveries, deployments, metrics, paths, repositories, services
 from bot.answers.gathered import group, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
+from bot.answers.rules_in_force import entries_left_out
 from bot.dora.lead_time import STAGES
 from bot.store import Reader
 from bot.web import words
@@ -33,14 +34,22 @@ async def overview(request: web.Request) -> web.Response:
         question = metrics.with_formula(reader, view.question)
         window = metrics.clipped(reader, question)
         scene = load_scene(reader, question, window, first_event=first)
+        groups = group(scene.gathered, ("service",), question.filters)
         shown = [
             (key[0][1] or "", shown_name(members, *key[0]), picture(scene, members), members.deployments[0])
-            for key, members in group(scene.gathered, ("service",), question.filters).items()
+            for key, members in groups.items()
             if members.deployments and members.deployments[0].row.finished_at >= window.start
         ]
         shown.sort(key=lambda row: (-row[2].metrics.deployments, row[0]))
+        deployed = {name for name, *_ in shown}
+        only_failing = [
+            (name, shown_name(members, "service", name), count)
+            for ((_, name),), members in groups.items()
+            if name and name not in deployed and (count := sum(one.row.started_at >= window.start for one in members.failures))
+        ]
         known = services.load_services(reader, may_see(request, view.question.filters.service))
-        quiet = [one for one in known if one.name not in {name for name, *_ in shown} and asked_for(one, view)]
+        listed = deployed | {name for name, *_ in only_failing}
+        quiet = [one for one in known if one.name not in listed and asked_for(one, view)]
         return {
             "first_event": first,
             "window": window,
@@ -49,7 +58,9 @@ async def overview(request: web.Request) -> web.Response:
             "whole": picture(scene, scene.gathered),
             "services": shown[:MOST_SERVICES],
             "more": max(0, len(shown) - MOST_SERVICES),
+            "only_failing": only_failing[:MOST_SERVICES],
             "quiet": quiet[:MOST_SERVICES],
+            "known": {one.name: one for one in known},
             "options": options_of(known, view),
         }
 
@@ -85,6 +96,7 @@ async def service(request: web.Request) -> web.Response:
             "charts": _charts(one),
             "deployments": deployments.list_deployments(reader, filters, view.page),
             "paths": paths.find_paths(reader, name),
+            "left_out": entries_left_out(reader, name),
             "options": options_of(services.load_services(reader, Filters(service=name)), view),
         }
 

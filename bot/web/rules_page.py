@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
 from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
+from bot.answers.services import find_service
 from bot.answers.simulation import TrialSource, answer_trial
 from bot.answers.trial_questions import FIELDS, PARAMETERS, TrialQuestion, parse_scope, parse_trial
 from bot.answers.trial_shown import TrialAnswer
@@ -67,12 +68,14 @@ async def show_rules(request: web.Request) -> web.Response:
         question = asked(partial(parse_scope, scope, asker(request)))
         limit_to_services(request, question.filters.service)
 
-    only = question.filters.service if request[PRINCIPAL].services else None
+    service = question.filters.service
+    only = service if request[PRINCIPAL].services else None
 
     def work(reader: Reader) -> dict[str, object]:
         waiting = load_waiting(reader, Filters(service=question.filters.service), question.now)
         return {
             "found": show_rules_in_force(reader, question),
+            "unknown": service if service is not None and find_service(reader, service) is None else "",
             "waiting": waiting[:MOST_WAITING],
             "more_waiting": max(0, len(waiting) - MOST_WAITING),
             "services": sorted({name for name, _ in reader.fetch("all_series", _pair) if only in (None, name)}),

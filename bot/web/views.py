@@ -134,12 +134,19 @@ class Card:
     value: str
     unit: str
     exact: str
-    detail: str
+    counted: str
+    told: str
+    """What it says of failures that somebody told of; pages link it to them."""
     band: str | None
     trend: Markup
     axis: tuple[str, str, str]
     """What stands below the trend: its first day, its step, its last day."""
     delta: Delta | None
+
+    @property
+    def detail(self) -> str:
+        """What it is a number of."""
+        return "; ".join(text for text in (self.counted, self.told) if text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +216,7 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
     value = kind.value(metrics)
     told = kind.name == "change_failure_rate" and scene.question.formula == "incidents"
     text, unit = kind.write(value)
+    counted, of_failures = _detail(kind, metrics)
     values = [kind.read(bucket.metrics) for bucket in trend]
     label = f"{kind.title}, {scene.question.interval} by {scene.question.interval}: " + ", ".join(
         " ".join(kind.write(one)).strip() for one in values
@@ -219,7 +227,8 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
         value=text,
         unit=unit,
         exact=words.exact(value) if kind.write is _duration else "",
-        detail=_detail(kind, metrics),
+        counted=counted,
+        told=of_failures,
         band=band(kind.band, value, year=DEFAULT_YEAR) if kind.band and not told else None,
         trend=sparkline(values, label=label),
         axis=(
@@ -231,10 +240,17 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
     )
 
 
-def _detail(kind: Kind, metrics: Metrics) -> str:
-    count = metrics.deployments
+def _detail(kind: Kind, metrics: Metrics) -> tuple[str, str]:
+    """What a number is made of: in deployments, and in failures."""
     if kind.of == "failures":
-        return _restored(metrics)
+        return ("", _restored(metrics)) if metrics.failures.count else ("no failure was told", "")
+    if kind.name == "change_failure_rate" and metrics.deployments:
+        return _failure_rate(metrics)
+    return _deployed(kind, metrics), ""
+
+
+def _deployed(kind: Kind, metrics: Metrics) -> str:
+    count = metrics.deployments
     if not count:
         return "no deployments"
     match kind.name:
@@ -251,24 +267,20 @@ def _detail(kind: Kind, metrics: Metrics) -> str:
                 return "nothing failed"
             open_ = f", {metrics.unrecovered} not yet" if metrics.unrecovered else ""
             return f"{metrics.recovery.count} recovered{open_}"
-        case "change_failure_rate":
-            return _failure_rate(metrics)
         case _:
             return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected, tagged or corrected"
 
 
-def _failure_rate(metrics: Metrics) -> str:
+def _failure_rate(metrics: Metrics) -> tuple[str, str]:
     rate, events = metrics.failure_rate, metrics.incidents
     told = f"{_count(events.failed, 'failure')} told for {_count(events.deployments, 'deployment')}"
     if rate.formula == "incidents":
-        return told if events.deployments else "no service has both failures and deployments"
+        return ("", told) if events.deployments else ("no service has both failures and deployments", "")
     counted = f"{rate.failed} of {_count(rate.deployments, 'deployment')}"
-    return f"{counted}; {told}" if events.deployments else counted
+    return counted, told if events.deployments else ""
 
 
 def _restored(metrics: Metrics) -> str:
-    if not metrics.failures.count:
-        return "no failure was told"
     restored = f"{metrics.restore.summary.count} of {_count(metrics.failures.count, 'failure')} restored"
     return f"{restored}, {metrics.restore.open} still open" if metrics.restore.open else restored
 
