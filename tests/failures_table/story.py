@@ -321,5 +321,5 @@ class _Play:
             "services": [self.played.service(line.details.get("service", "shop"))], "env": line.details.get("env", "prod"),
             "started_at": self.forge.now, "finished_at": end, "name": "Broken",
         }  # fmt: skip
-        self.played.sent.append(called("/api/v2/dora/failure", attributes, at=self.forge.now))
+        self.played.sent.append(called("/api/v2/dora/failure", attributes, at=end))
 
