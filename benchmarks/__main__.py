@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import changes, freshness, ingest, memory, ranges, serving, telemetry
+from benchmarks import changes, freshness, ingest, memory, ranges, rules_edited, serving, telemetry
 from benchmarks.bars import Measured
 from bot.git import git_version
 
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[], Iterator[Measured]]] = {
     "P11": memory.measure,
     "P12": freshness.measure,
     "P13": serving.measure,
+    "P13-rules": rules_edited.measure,
     "P15": telemetry.measure,
 }
 """By the first bar each yields."""

@@ -98,7 +98,7 @@ def _mark(writer: Writer, *, id: int, number: int) -> None:
 def _enter(writer: Writer, *, number: int, size: Size) -> int:
     """A repository that was read whole."""
     name = _name(number)
-    ref = RepositoryRef(name=name, forge="github", forge_id=str(number), remote=f"https://{name}.git", default_branch="main")
+    ref = RepositoryRef(name=name, forge="github", forge_id=str(1_000 + number), remote=f"https://{name}.git", default_branch="main")
     row = ensure_repository(writer, ref)
     synced = START + size.pull_requests * 2 * HOUR + DAY
     writer.write_many("repository", [row._replace(synced_from=synced, synced_at=synced)], on_conflict="replace")

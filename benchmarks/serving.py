@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -66,19 +66,21 @@ def measure() -> Iterator[Measured]:
     for act, what in (("rebuild", "all series are rebuilt"), ("ingest", "a history of 52,000 commits is ingested")):
         busy = seen.windows[act]
         yield Measured(
-            bar="P13", what=f"p99 of intake at {RATE}/s while {what} / at rest", figure=_median(busy, "p99") / _median(rest, "p99"),
-            target=3, detail=f"{_spoken(busy)} / {_spoken(rest)}",
+            bar="P13", what=f"p99 of intake at {RATE}/s while {what} / at rest", figure=median_of(busy, "p99") / median_of(rest, "p99"),
+            target=3, detail=f"{spoken(busy)} / {spoken(rest)}",
         )
 
 
-def _median(windows: list[Window], name: str) -> float:
+def median_of(windows: list[Window], name: str) -> float:
+    """The median of one of the figures of these windows."""
     return float(median(getattr(window, name) for window in windows))
 
 
-def _spoken(windows: list[Window]) -> str:
-    p50, p99, worst = (_median(windows, name) * 1_000 for name in ("p50", "p99", "worst"))
+def spoken(windows: list[Window]) -> str:
+    """The windows in words."""
+    p50, p99, worst = (median_of(windows, name) * 1_000 for name in ("p50", "p99", "worst"))
     n = sum(window.deliveries for window in windows)
-    starved = _median(windows, "starved")
+    starved = median_of(windows, "starved")
     return f"p50 {p50:.1f} p99 {p99:.1f} worst {worst:.0f} ms, starved {starved:.0%} ({n:,} in {len(windows)})"
 
 
@@ -110,7 +112,7 @@ def run() -> Run:
 def _window(server: Served, numbers: Iterator[int], act: str, **arguments: object) -> Window:
     """Deliveries at rest, or while the server does a command; returns when it has done that, and all that was delivered."""
     job = threading.Thread(target=lambda: server.operate(COMMANDS[act], **arguments), daemon=True)
-    acts = [partial(_send, _delivery(next(numbers))) for _ in range(RATE * WINDOW)]
+    acts = [act_of(next(numbers)) for _ in range(RATE * WINDOW)]
     with closing(sqlite3.connect(f"file:{server.database}?mode=ro", uri=True, isolation_level=None)) as store:
         if act != "rest":
             job.start()
@@ -144,6 +146,11 @@ def _watch(database: Path, act: str, ended: threading.Event) -> None:
 
 def _is_busy(store: sqlite3.Connection, act: str) -> bool:
     return bool(store.execute(WORK[act]).fetchone())
+
+
+def act_of(number: int) -> Callable[[Connection], None]:
+    """Deliver a pull request that was edited once more."""
+    return partial(_send, _delivery(number))
 
 
 def _send(request: bytes, door: Connection) -> None:
