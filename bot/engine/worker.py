@@ -42,6 +42,7 @@ class Worker:
         self.origin = intake.origin_of(settings)
         self.jobs: deque[tuple[Job, Done]] = deque()
         self.next_retention = clock()
+        self.derive_from: Instant = 0
 
     def start(self, command: str, arguments: dict[str, object], progress: Progress, done: Done) -> None:
         """Queue a job; `done(result, error)` is called when it ends."""
@@ -51,7 +52,7 @@ class Worker:
     def step(self) -> bool:
         """Do a little of each kind of work that is due; whether there was any."""
         busy = self._intake()
-        busy = self.deriver.derive_next() or busy
+        busy = self._derive(behind=busy) or busy
         busy = self._advance() or busy
         self._retain()
         return busy
@@ -75,6 +76,16 @@ class Worker:
         finally:
             self.claimed(())
         return True
+
+    def _derive(self, *, behind: bool) -> bool:
+        """Derive something; while deliveries wait, no more than about a quarter of the time."""
+        begun = self.clock()
+        if behind and begun < self.derive_from:
+            return True
+        found = self.deriver.derive_next()
+        ended = self.clock()
+        self.derive_from = ended + 3 * (ended - begun)
+        return found
 
     def _advance(self) -> bool:
         if not self.jobs:

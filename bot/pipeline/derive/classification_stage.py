@@ -15,7 +15,7 @@ from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import NotComputed
 from bot.dora.remediation import Carried, CarriedChange, Classified, classify
 from bot.dora.reverts import Original
-from bot.dora.rules import CompiledRules, matches
+from bot.dora.rules import CompiledRules, speaks
 from bot.dora.series_past import CarriedRow, Recall
 from bot.facts.overrides import load_series_overrides
 from bot.facts.pull_requests import load_pull_requests
@@ -181,14 +181,11 @@ def _speaking(
         wanted[change.repository_id].add(bytes(change.sha))
         if change.original_of is not None:
             wanted[change.repository_id].add(bytes(change.original_of))
-    about_messages = [
-        rule for one in rules for rule in (*one.linked, *one.static) if rule.rule.field == "commit_message"
-    ]
     silent = sources.silent(rules[0]) if len(rules) == 1 else set()
     spoken: dict[tuple[int, Sha], str] = {}
     for repository_id, shas in wanted.items():
         for sha, text in load_messages(reader, repository_id, shas - silent).items():
-            if any(matches(rule, (text,)) for rule in about_messages):
+            if any(speaks(one, {"commit_message": (text,)}) for one in rules):
                 spoken[repository_id, sha] = text
             else:
                 silent.add(sha)
