@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -29,6 +30,23 @@ AND relname <> 'schema_migration' ORDER BY relname
 
 class MissingPostgresError(Exception):
     """There is no PostgreSQL here and none could be installed."""
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{folder}/migrated.db")
+        store.migrate()
+        store.close()
+        return Path(folder, "migrated.db").read_bytes()
+
+
+def migrated_file(path: Path) -> str:
+    """The URL of a new SQLite file there, with every migration: a copy takes a tenth of the time that they take."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(_migrated())
+    return f"sqlite:///{path}"
 
 
 class Cluster:

@@ -30,6 +30,7 @@ from bot.store import Reader, Row, Store, Writer
 from bot.store.opening import open_store
 from bot.store.remote import RemoteStore
 from bot.store.sqlite import SqliteStore
+from tests.engines import migrated_file
 from tests.support import organisation as acme
 
 ORDERS = {"sqlite": 2_500, "postgres": 2_500} if os.environ.get("ENDURE") else {"sqlite": 140, "postgres": 60}
@@ -70,7 +71,6 @@ class Player:
         """The outcome of one order; with `chance`, worked on at three points and reopened at one of them."""
         url = self.new_store()
         store = open_store(url)
-        store.migrate()
         acme.know_repositories(store, self.organisation)
         pauses = sorted(chance.sample(range(len(order)), 3)) if chance else []
         start = 0
@@ -109,7 +109,7 @@ def player(engine: str, organisation: Organisation, tmp_path: Path, request: pyt
 
     def new_store() -> str:
         if engine == "sqlite":
-            return f"sqlite:///{folder / f'{next(numbers)}.db'}"
+            return migrated_file(folder / f"{next(numbers)}.db")
         cluster = request.getfixturevalue("cluster")
         made.append(name := cluster.create())
         return str(cluster.url(name))

@@ -27,6 +27,7 @@ from bot.pipeline.recording import record_events
 from bot.settings import load_settings
 from bot.store import Store, Writer
 from bot.store.opening import open_store
+from tests.engines import migrated_file
 from tests.support.gitrepo import START, GitRepo, git
 
 WORLDS = int(os.environ.get("WORLDS", "25"))
@@ -165,9 +166,8 @@ class Play:
         self.definitions = folder / "definitions"
         self.definitions.mkdir()
         self.settings = load_settings({"DATA_DIR": str(folder), "SERVICE_DEFINITIONS": str(self.definitions)})
-        self.url = f"sqlite:///{folder / 'test.db'}"
+        self.url = migrated_file(folder / "test.db")
         self.store: Store = open_store(self.url)
-        self.store.migrate()
         self.runner = Inline(self.store, self.settings)
         self.deployments: list[NewDeployment] = []
         self.receipt = 0

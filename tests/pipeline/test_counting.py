@@ -13,7 +13,7 @@ from bot.facts.sources import load_selection
 from bot.facts.tombstones import is_deleted, load_deleted
 from bot.store import Store
 from bot.store.opening import open_store
-from tests.engines import Cluster
+from tests.engines import Cluster, migrated_file
 from tests.pipeline.counting_room import Room, Told, at, deleted, deployed, said, switched
 
 
@@ -315,9 +315,8 @@ class Players:
         """The fingerprint after facts that are derived at pauses; a rebuild from nothing must not change it."""
         cluster: Cluster | None = self.request.getfixturevalue("cluster") if self.engine == "postgres" else None
         name = cluster.take() if cluster else ""
-        store = open_store(cluster.url(name) if cluster else f"sqlite:///{tempfile.mkdtemp(dir=self.folder)}/store.db")
+        store = open_store(cluster.url(name) if cluster else migrated_file(Path(tempfile.mkdtemp(dir=self.folder), "store.db")))
         try:
-            store.migrate()
             room = Room(store)
             for at, fact in enumerate(told):
                 room.tell(fact, derive=at in pauses)

@@ -14,6 +14,7 @@ import pytest
 from bot.dora.events import NewDeployment
 from bot.facts import registry
 from bot.store.opening import open_store
+from tests.engines import migrated_file
 from tests.pipeline.naming_room import Room, Told, at, deployed, github, gitlab, pull_request
 from tests.support.gitrepo import GitRepo
 
@@ -105,7 +106,7 @@ def play(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
     def new_store() -> str:
         if engine == "sqlite":
-            return f"sqlite:///{folder / f'{next(numbers)}.db'}"
+            return migrated_file(folder / f"{next(numbers)}.db")
         cluster = request.getfixturevalue("cluster")
         made.append(name := cluster.create())
         return str(cluster.url(name))
@@ -117,7 +118,6 @@ def play(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
             steps += chance.choices(steps, k=len(steps) // 4)
             chance.shuffle(steps)
         store = open_store(new_store())
-        store.migrate()
         room = Room(store, folder)
         room.know(SHOP, repo.path, forge_id="7", seen_at=at(0))
         for step in steps:
