@@ -5,6 +5,7 @@
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from hypothesis import settings
 from bot.store import Store
 from bot.store.opening import open_store
 from tests.engines import ENGINES, Cluster, MissingPostgresError, migrated_file
+
+# Every server and command that a test starts would compile hundreds of files anew, which is half of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")  # How long an example takes says more of a busy machine than of the code.
