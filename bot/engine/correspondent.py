@@ -16,6 +16,7 @@ import structlog
 
 from bot.dora.events import ForgeEvent
 from bot.dora.instants import HOUR, MINUTE, Instant
+from bot.engine.hearing import heard
 from bot.engine.pacing import PER_FORGE, Pacing, Turn
 from bot.facts import errands, outbox
 from bot.facts.errands import DEPLOYMENTS, HOOKS, LOG, PULL_REQUEST, RELEASES, REPOSITORIES, Errand
@@ -87,9 +88,7 @@ class Correspondent:
             except StoreError as error:
                 log.warning("store unavailable", error=str(error))
                 await asyncio.sleep(STORE_AWAY)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.wanted.wait(), 1.0)
-            self.wanted.clear()
+            await heard(self.wanted, within=1.0)
 
     async def wish_in_time(self) -> None:
         """At the start and then regularly: look for repositories, and for deliveries that were missed."""

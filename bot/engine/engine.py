@@ -16,6 +16,7 @@ import structlog
 
 from bot.engine.child import child_main
 from bot.engine.clock import now
+from bot.engine.hearing import heard
 from bot.engine.messages import Beat, Claimed, Commit, Committed, Finished, Job, Progress, Stop, Wake, Wanted
 from bot.pipeline.intake import record_crash
 from bot.settings import Settings
@@ -171,9 +172,7 @@ class Engine:
 
     async def _supervise(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), 0.25)
-            self.ended.clear()
+            await heard(self.ended, within=0.25)
             if (life := self.life) is None:
                 continue
             try:

@@ -15,6 +15,7 @@ import structlog
 
 from bot import git
 from bot.dora.instants import Instant
+from bot.engine.hearing import heard
 from bot.forges.client import NotAllowedError, NotThereError
 from bot.pipeline import mirror
 from bot.pipeline.api_history import ApiHistory
@@ -61,9 +62,7 @@ class Fetcher:
             except StoreError as error:
                 log.warning("store unavailable", error=str(error))
                 await asyncio.sleep(1.0)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.wanted.wait(), 1.0)
-            self.wanted.clear()
+            await heard(self.wanted, within=1.0)
 
     async def _look_at_definitions(self) -> None:
         """Histories by API hold of older commits only what services claimed when they were read."""

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from bot.dora.instants import MINUTE, Instant
+from bot.engine.hearing import heard
 from bot.facts import uploads as facts
 from bot.git import GitError
 from bot.pipeline import uploads
@@ -48,9 +49,7 @@ class Uploader:
             except StoreError as error:
                 log.warning("store unavailable", error=str(error))
                 await asyncio.sleep(1.0)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.wanted.wait(), 1.0)
-            self.wanted.clear()
+            await heard(self.wanted, within=1.0)
 
     def sweep(self) -> None:
         """Remove what a process left behind that died; what another worker has in hand is younger."""
