@@ -38,7 +38,7 @@ def states() -> dict[str, set[str]]:
 async def test_twice_and_again_from_nothing(engine: str, store_url: str, tmp_path: Path, states: dict[str, set[str]]) -> None:
     first = await demo(tmp_path, store_url)
     assert first.returncode == 0, first.stderr
-    assert " 0 known; 45 deployments" in first.stderr
+    assert " 0 known; " in first.stderr
     assert "facts agree" in first.stderr
     once = state(store_url)
 

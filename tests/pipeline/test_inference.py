@@ -317,7 +317,7 @@ def test_a_process_that_dies_between_two_slices_leaves_no_series_behind(room: Ro
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(deriver, "_finish", die)
+        patch.setattr(deriver.Deriver, "_finish", die)
         with pytest.raises(KeyboardInterrupt):
             room.work()
     assert len(deployments(room.store)) == 1
