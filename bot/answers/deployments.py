@@ -61,6 +61,8 @@ class DeploymentShown:
     predecessor: str | None
     change_lead_time: LeadTimeShown | None
     not_computed: str | None
+    flags: tuple[str, ...]
+    """What is to be known of its changes and its type."""
     merged_into: str | None
     """The deployment that counts for this one: the same release, as a more trusted source saw it."""
 
@@ -126,6 +128,7 @@ def show_deployment(row: DeploymentRow, *, remedy: Remedy | None, pending: Pendi
         predecessor=row.predecessor,
         change_lead_time=_lead_time(row) if not_computed is None else None,
         not_computed=not_computed,
+        flags=row.flags,
         merged_into=row.merged_into,
     )
 

@@ -13,6 +13,7 @@ from bot.answers.deployments import change_failure, recovery_time
 from bot.answers.failures import EVERYTHING, FailureRow, stream_failures
 from bot.answers.questions import Filters, MetricsQuestion
 from bot.answers.rows import DeploymentRow, load_deployments, load_pending, load_remedies_between
+from bot.dora.changes import COMPUTED, RangeFlag
 from bot.dora.failure_metrics import MeasuredFailure
 from bot.dora.failures import State
 from bot.dora.metrics import Measured, MeasuredChange, Window, bucket_index
@@ -94,6 +95,7 @@ def _gather_deployments(reader: Reader, question: MetricsQuestion, window: Windo
             has_identity=row.has_identity or row.failed is not None,
             changes=() if not_computed == NotComputed.PENDING else tuple(changes.get(row.id, ())),
             lost=row.dropped_counts,
+            incomplete=not_computed in COMPUTED and RangeFlag.SHALLOW_BOUNDARY in row.flags,
         )
         entries.append(Entry(row=row, measured=measured))
     return entries

@@ -33,6 +33,10 @@ class RangeFlag(StrEnum):
     SQUASH_ORIGINALS_MISSING = "squash_originals_missing"
 
 
+COMPUTED = (None, NotComputed.NO_MATCHING_COMMITS)
+"""Of a deployment's range all that is known was looked at; at a shallow boundary more may lie hidden."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How far a range may reach; `None` lifts a limit."""
@@ -198,6 +202,11 @@ class _SeriesWalk:
             place.delivered.deliver(at)
             return DeploymentChanges(deployment.id, found.id, found.reason, flags, {})
         span = view.history.range(found.at, at, max_commits=self._limits.max_commits)
+        if span.boundary:
+            flags += (RangeFlag.SHALLOW_BOUNDARY,)
+        if span.apart:
+            place.delivered.deliver(at, descends=not span.behind)
+            return DeploymentChanges(deployment.id, found.id, NotComputed.COMMIT_UNKNOWN, _sorted(flags), {})
         self._ends = ends = _Ends(view, found.at, at, span, place.matching(span))
         if told:
             result = self._carried(deployment, found, place, ends, flags)
@@ -227,8 +236,6 @@ class _SeriesWalk:
         span, matched = ends.span, ends.matched
         if span.truncated:
             flags += (RangeFlag.TRUNCATED,)
-        if span.boundary:
-            flags += (RangeFlag.SHALLOW_BOUNDARY,)
         if matched:
             changes, squashed, missing = _carry(place, matched)
             if missing:

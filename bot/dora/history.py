@@ -49,7 +49,9 @@ class CommitRange:
     """Whether the other one has commits that this one lacks."""
     truncated: bool
     boundary: bool
-    """Whether a parent is missing inside the range, so that it may be too wide."""
+    """Whether a parent is missing among what only one of the two has: commits may be hidden, or be the other's as well."""
+    apart: bool
+    """Whether the line of first parents ends at that boundary before it meets what the other one has: nobody knows what lies between."""
     unmatched: Mapping[Dropped, int]
     """The counts by reason if no commit passes the path filter."""
 
@@ -172,6 +174,7 @@ class History:
             Dropped.PATH: len(kept) - unknown,
             Dropped.PATHS_UNKNOWN: unknown,
         }
+        boundary = self._is_open(only_b) or self._is_open(only_a)
         result = CommitRange(
             commits=kept,
             lowest=min(kept, default=-1),
@@ -179,10 +182,17 @@ class History:
             size=len(only_b),
             behind=bool(only_a),
             truncated=found > len(kept),
-            boundary=not (self.graph.cut.isdisjoint(only_b) and self.shallow.isdisjoint(only_b)),
+            boundary=boundary,
+            apart=boundary and self._is_apart(b, frozenset(only_b)),
             unmatched=MappingProxyType({reason: count for reason, count in counts.items() if count}),
         )
         return self._ranges.put(key, result, weight=8 + len(kept))
+
+    def _is_open(self, commits: Sequence[int]) -> bool:
+        return not (self.graph.cut.isdisjoint(commits) and self.shallow.isdisjoint(commits))
+
+    def _is_apart(self, b: int, own: AbstractSet[int]) -> bool:
+        return all(at in own for at in self.graph.first_parent_chain(b))
 
     @property
     def sorted_paths(self) -> SortedPaths:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Literal
 
+from bot.dora.changes import RangeFlag
 from bot.dora.failure_metrics import FailureCounts, MeasuredFailure, comparable, count_failures
 from bot.dora.instants import DAY, SECOND, Duration, Instant
 from bot.dora.lead_time import STAGES
@@ -71,6 +72,8 @@ class Measured:
     has_identity: bool = True
     changes: tuple[MeasuredChange, ...] = ()
     lost: Mapping[str, int] | None = None
+    incomplete: bool = False
+    """Whether it may have carried more changes than are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +239,8 @@ def measure(
     for deployment in deployments:
         if deployment.not_computed is not None:
             not_counted[deployment.not_computed] += 1
+        if deployment.incomplete:
+            not_counted[RangeFlag.SHALLOW_BOUNDARY] += 1
     counted = [one for one in deployments if one.not_computed != NotComputed.SOURCE_OFF]
     lead_time = _lead_time(counted, unit=unit, first_delivery=first_delivery, not_counted=not_counted)
     failed = [one for one in counted if one.failed]

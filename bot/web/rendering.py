@@ -63,6 +63,7 @@ def _environment() -> Environment:
         "stage_columns": words.STAGE_COLUMNS,
         "stage_spans": words.STAGE_SPANS,
         "flags_in_words": words.FLAGS,
+        "change_flags_in_words": words.CHANGE_FLAGS,
         "source_names": words.SOURCE_NAMES,
         "kinds": KINDS,
         "year": DEFAULT_YEAR,

@@ -39,7 +39,7 @@ REASONS: Mapping[str, str] = {
     "first_deployment": "the first deployment of its series: there is nothing to compare it with",
     "predecessor_too_old": "the deployment before it is too long ago to be compared",
     "predecessor_commit_unknown": "the commit of the deployment before is not here yet: no fetch or upload brought it",
-    "commit_unknown": "its commit is not here yet: no fetch or upload brought it",
+    "commit_unknown": "its commit, or what lies between it and the deployment before, is not here yet: no fetch or upload brought it",
     "no_git": "it came without a commit, so there is nothing to trace",
     "source_off": "its data source is switched off",
     "same_commit": "it deployed the same commit as the one before: no change went out",
@@ -50,6 +50,7 @@ REASONS: Mapping[str, str] = {
     "paths_unknown": "its changed paths are unknown (the history is cut off here)",
     "squashed": "a squash: the pull request's original commits count instead",
     "truncated": "beyond the limit of commits for one deployment",
+    "shallow_boundary": "may have carried more commits: the history is cut off within what they carried",
     "bad_date": "its dates cannot be right, so its lead time is unknown",
     "no_pull_request": "came without a pull request",
     "merged_after_deployment": "its pull request was merged after the deployment started",
@@ -84,6 +85,19 @@ IGNORED: Mapping[str, str] = {
     "review_not_submitted": "a review that is not submitted",
 }
 """Why a delivery was ignored."""
+
+CHANGE_FLAGS: Mapping[str, str] = {
+    "truncated": "It carried more commits than the limit: the newest of them count.",
+    "predecessor_skipped": "It is compared with an older deployment: the commit of the one before is in no history that was fetched since.",
+    "test_merge": "Its commit is one that the forge made to try a pull request out: it stands for that pull request's head.",
+    "shallow_boundary": (
+        "The history is cut off within what it carried: there may be more commits than are known. "
+        "Fetching or uploading what is missing completes it."
+    ),
+    "squash_originals_missing": "The commits behind a squash could not be had: the squashed commit stands for them.",
+    "repository_not_linked": "The definition links to code, but to none in this repository: all of its commits count.",
+}
+"""What is to be known of the changes of a deployment."""
 
 FLAGS: Mapping[str, str] = {
     "reinstated": "It restores what a rollback had replaced, so it is no rollback itself.",

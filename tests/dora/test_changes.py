@@ -51,6 +51,40 @@ def test_a_merge_without_its_second_parent_is_still_a_merge() -> None:
     assert result.flags == ("shallow_boundary",)
 
 
+def test_a_gap_in_the_mainline_is_not_bridged_and_closes_by_itself() -> None:
+    gap = Drawing().line("a b").commit("e", "", None, shallow=True).line("e f g")
+    across, beyond = derive(gap.view(), deployed("b", "f", "g"))[1:]
+    assert (across.predecessor, across.not_computed, across.changes) == ("d0", NotComputed.COMMIT_UNKNOWN, ())
+    assert (across.flags, across.dropped) == (("shallow_boundary",), {})
+    assert (beyond.predecessor, beyond.not_computed, beyond.flags, names(gap, beyond)) == ("d1", None, (), "g")
+    assert not flagged(gap, beyond, "redeployed")
+    explained = explain_changes(deployed("b", "f", "g"), "d1", repositories={"r": gap.view()})
+    assert explained is not None
+    assert (explained.changes, explained.candidates) == (across, ())
+    whole = Drawing().line("a b c d e f g")
+    assert [names(whole, one) for one in derive(whole.view(), deployed("b", "f", "g"))] == ["", "f e d c", "g"]
+
+
+def test_a_commit_before_that_lost_its_parents_tells_nothing_of_what_is_new() -> None:
+    drawing = Drawing().line("a b c d").commit("x", "gone")
+    assert derive(drawing.view(), deployed("x", "d"))[1].not_computed == NotComputed.COMMIT_UNKNOWN
+    back = derive(drawing.view(), deployed("d", "b"))[1]
+    assert (back.not_computed, back.flags) == (NotComputed.MOVED_BACKWARDS, ())
+
+
+def test_a_side_branch_cut_off_on_either_side_is_flagged() -> None:
+    drawing = Drawing().line("a b c").commit("s", "", None, shallow=True).commit("m", "b s").commit("n", "c s")
+    forward = derive(drawing.view(), deployed("b", "m", "c"))
+    assert [(names(drawing, one), one.flags) for one in forward[1:]] == [("s", ("shallow_boundary",)), ("c", ("shallow_boundary",))]
+    assert derive(drawing.view(), deployed("m", "n"))[1].flags == ()
+
+
+def test_two_roots_that_are_whole_are_compared() -> None:
+    drawing = Drawing().line("a b").line("u v")
+    result = derive(drawing.view(), deployed("b", "v"))[1]
+    assert (result.not_computed, result.flags, names(drawing, result)) == (None, (), "v u")
+
+
 def test_criss_cross_and_two_roots() -> None:
     drawing = Drawing().commit("a").commit("x", "a").commit("y", "a").commit("p", "x y").commit("q", "y x")
     drawing.commit("r", "p").commit("s", "q").commit("t", "r s").commit("u").commit("v", "u").commit("w", "t v")

@@ -140,6 +140,68 @@ async def test_deployments_before_and_after_the_upload_give_equal_numbers(store:
         assert numbers[0]["change_lead_time"]["commits"] == 4
 
 
+def whole(repository: Path, folder: Path, *shas: str) -> bytes:
+    """A pack of these commits with all of their folders."""
+    folder.mkdir(parents=True, exist_ok=True)
+    objects = git(repository, "rev-list", "--objects", "--no-object-names", "--no-walk", "--filter=blob:none", *shas)
+    return packed(repository, folder, objects)
+
+
+def line(path: Path) -> tuple[Path, list[str]]:
+    """Six commits, one after another."""
+    with GitRepo(path) as repo:
+        return path, [repo.commit(name, files={f"src/{name}": name}) for name in "abcdef"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_gap_between_two_uploads_is_never_bridged_and_closes_whatever_the_order(
+    store: Store, tmp_path: Path, seed: int
+) -> None:
+    path, (a, b, c, d, e, f) = line(tmp_path / "repo.git")
+    async with opened(store, tmp_path, path) as room:
+        first, last, gap = (whole(path, tmp_path / "packs", *shas) for shas in ((a, b), (e, f), (c, d)))
+        steps: list[Callable[[], Awaitable[object]]] = [
+            partial(room.ci.send, first, sha=b), partial(room.ci.send, last, sha=f),
+            partial(room.deploy, b, at=START + 10_000), partial(room.deploy, f, at=START + 20_000),
+        ]  # fmt: skip
+        random.Random(seed).shuffle(steps)
+        for step in steps:
+            await step()
+            await room.settle()
+        across = (await room.get("/api/v1/deployments"))["data"][0]
+        assert (across["commit_sha"], across["not_computed"], across["flags"]) == (f, "commit_unknown", ["shallow_boundary"])
+        assert await room.changes(across["id"]) == []
+        (metrics,) = (await room.get("/api/v1/metrics?from=2026-01-01"))["data"]
+        assert metrics["not_counted"] == {"commit_unknown": 1, "first_deployment": 1, "no_changes": 1, "no_failures": 1}
+        await room.ci.send(gap, sha=d)
+        await room.settle()
+        across = (await room.get(f"/api/v1/deployments/{across['id']}"))
+        assert (across["not_computed"], across["flags"]) == (None, [])
+        assert [change["sha"] for change in await room.changes(across["id"])] == [f, e, d, c]
+
+
+async def test_a_branch_that_never_came_is_flagged_and_counted_until_it_comes(store: Store, tmp_path: Path) -> None:
+    path, shas = story(tmp_path / "repo.git")
+    topic, merge = shas[3], shas[4]
+    async with opened(store, tmp_path, path) as room:
+        await room.ci.send(whole(path, tmp_path / "packs", *shas[:3], merge), sha=merge)
+        await room.deploy(shas[1], at=START + 10_000)
+        deployment = await room.deploy(merge, at=START + 20_000)
+        await room.settle()
+        shown = await room.get(f"/api/v1/deployments/{deployment}")
+        assert (shown["not_computed"], shown["flags"], shown["change_lead_time"]["commits"]) == (None, ["shallow_boundary"], 1)
+        (metrics,) = (await room.get("/api/v1/metrics?from=2026-01-01"))["data"]
+        assert metrics["not_counted"]["shallow_boundary"] == 1
+        page = await room.door.client.get(f"/deployments/{deployment}", headers={"Authorization": f"Bearer {API_KEY}"})
+        assert "there may be more commits than are known" in await page.text()
+        await room.ci.send(whole(path, tmp_path / "packs", topic), sha=topic)
+        await room.settle()
+        shown = await room.get(f"/api/v1/deployments/{deployment}")
+        assert (shown["flags"], shown["change_lead_time"]["commits"]) == ([], 2)
+        (metrics,) = (await room.get("/api/v1/metrics?from=2026-01-01"))["data"]
+        assert "shallow_boundary" not in metrics["not_counted"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_packs_in_any_order_with_deployments_among_them(store: Store, tmp_path: Path, seed: int) -> None:
     """Each pack holds a fifth of the objects, whichever; each is looked at as it comes."""

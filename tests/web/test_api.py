@@ -192,6 +192,7 @@ async def test_a_deployment_has_exactly_the_documented_fields(client):
         "predecessor": "d1",
         "change_lead_time": {"mean": 172_800.0, "median": 172_800, "min": 86_400, "max": 259_200.000000001, "commits": 2},
         "not_computed": None,
+        "flags": [],
         "merged_into": None,
     }
     cart = await get(client, "deployments/c1")

@@ -52,7 +52,8 @@ async def test_a_deployment_status_of_github(store: Store, tmp_path: Path) -> No
             "id": "", "service": "Shop", "env": "production", "version": None, "repository": NAME, "commit_sha": "1" * 40,
             "started_at": "2026-09-21T14:14:20Z", "finished_at": "2026-09-21T14:17:20Z", "source": "github", "team": None,
             "tags": [], "type": "standard", "change_failure": False, "remediation": None, "recovery_time": None,
-            "predecessor": None, "change_lead_time": None, "not_computed": "commit_unknown", "merged_into": None,
+            "predecessor": None, "change_lead_time": None, "not_computed": "commit_unknown", "flags": [],
+            "merged_into": None,
         }  # fmt: skip
         assert await _count(door) == 1
         play(room, define())
