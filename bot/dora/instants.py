@@ -15,6 +15,14 @@ LATEST: Instant = 9_214_646_400 * SECOND
 PLAUSIBLE_COMMIT: Instant = 631_152_000 * SECOND
 """1990-01-01: an earlier author date is a broken clock."""
 
+AHEAD: Duration = 10 * MINUTE
+"""How far a sender's clock may be ahead of ours."""
+
+
+def lies_ahead(at: Instant | None, *, now: Instant) -> bool:
+    """Whether an instant that somebody tells has not come yet: nobody saw it. Clocks may differ a little."""
+    return at is not None and at > now + AHEAD
+
 
 def from_api_number(value: int) -> Instant | None:
     """An API timestamp in s, ms, µs or ns, told apart by magnitude (semantics §1); `None` outside 1970–2261."""

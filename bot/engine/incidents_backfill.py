@@ -4,6 +4,7 @@ Rules:
 - A page is recorded in one transaction as soon as it is read, so that what was read stays, and a repetition changes nothing.
 - Where the list leaves out how long an incident was in each state, the search is asked for that once, before anything is recorded.
 - The list ends with an empty page, or one that tells nothing new: servers limit the size of a page as they like.
+- What tells of a time that has not come is refused, as it is by API, and spares the others.
 - Whatever the server tells, what is held of it is limited. Who asked and went away ends it: what was recorded stays.
 """
 
@@ -15,7 +16,7 @@ from typing import Final, Protocol
 
 from bot.answers.sources import find_source
 from bot.dora.incidents import SOURCE
-from bot.dora.instants import DAY, Instant
+from bot.dora.instants import DAY, Instant, lies_ahead
 from bot.engine.incidents_client import IncidentsApiError, IncidentsClient, RefusedError, origin_of
 from bot.facts.incident_imports import IncidentImport, Outcome, import_incident
 from bot.facts.sources import select_source
@@ -75,11 +76,15 @@ async def bring_in(
         if periods is None and any(one.periods is None for one in recent):
             periods = await _periods(client, progress=progress)
         counts += Counter(read=page.count, older=len(page.incidents) - len(recent))
+        imports = [_import(one, periods, asked_at=asked_at) for one in recent]
+        ahead = {one.id for one in imports if _lies_ahead(one, now=asked_at)}
+        recent = [one for one in recent if one.id not in ahead]
+        unread = [*page.unread, *((id, "it tells of a time that has not come") for id in sorted(ahead))]
         counts += Counter(tests=sum(one.said.is_test is True for one in recent))
         counts += Counter(without_periods=sum(_periods_of(one, periods) is None for one in recent))
-        counts += Counter(unread=len(page.unread))
-        errors |= dict(page.unread[: NAMED - len(errors)])
-        work = partial(_record, [_import(one, periods, asked_at=asked_at) for one in recent])
+        counts += Counter(unread=len(unread))
+        errors |= dict(unread[: NAMED - len(errors)])
+        work = partial(_record, [one for one in imports if one.id not in ahead])
         counts += Counter(outcome.value for outcome in await store.write_async(work, urgent=False))
         progress(f"{counts['read']:,} incidents read, {counts['new']:,} of them new")
     await store.write_async(partial(_select, at=clock()))
@@ -133,6 +138,10 @@ def _periods_of(told: IncidentTold, periods: Periods | None) -> Sequence[Period]
 def _import(told: IncidentTold, periods: Periods | None, *, asked_at: Instant) -> IncidentImport:
     said = said_by(told, _periods_of(told, periods), asked_at=asked_at)
     return IncidentImport(id=told.id, created_at=told.created_at, said=said)
+
+
+def _lies_ahead(one: IncidentImport, *, now: Instant) -> bool:
+    return any(lies_ahead(at, now=now) for at in (one.said.declared, *(state.at for state in one.said.states)))
 
 
 def _record(imports: Sequence[IncidentImport], writer: Writer) -> list[Outcome]:

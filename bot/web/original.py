@@ -9,7 +9,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from bot.answers.encode import Json
-from bot.dora.instants import MINUTE, Instant
+from bot.dora.instants import Instant, lies_ahead
 from bot.facts.receipts import allocate_receipt, record_receipt
 from bot.guard import GuardError, inflate
 from bot.sources.datadog_requests import ListRequest
@@ -24,8 +24,6 @@ from bot.web.reading import limit_to_services, read
 
 T = TypeVar("T")
 
-AHEAD = 10 * MINUTE
-"""How far a sender's clock may be ahead of ours."""
 CONTENT_TYPE = "application/vnd.api+json"
 Record = Callable[[Writer, Instant, int], T]
 """Records a fact inside a transaction, given the instant and the number of its receipt."""
@@ -43,9 +41,9 @@ async def parsed_body(request: web.Request, parse: Callable[[bytes], T], *, limi
 
 
 def refuse_future(request: web.Request, pointer: str, *instants: Instant | None) -> None:
-    """Refuse what is told of a time that has not come: nobody saw it. Clocks may differ a little."""
-    latest = request.app[CLOCK]() + AHEAD
-    if any(instant is not None and instant > latest for instant in instants):
+    """Refuse what is told of a time that has not come."""
+    now = request.app[CLOCK]()
+    if any(lies_ahead(instant, now=now) for instant in instants):
         raise HttpError(400, "in_the_future", "The time has not come yet, by this server's clock.", pointer=pointer)
 
 

@@ -194,6 +194,19 @@ async def test_a_compressed_page_is_read(store: Store) -> None:
         assert (await read(store, other))["new"] == 1
 
 
+async def test_a_state_of_the_future_is_refused_as_it_is_by_api(store: Store) -> None:
+    soon, later = (NOW - at(0)) / MINUTE + 10, (NOW - at(0)) / MINUTE + 11
+    async with original() as other:
+        other.know("waves", 0, WAVES)
+        other.know("fast-clock", 5, {"active": [(5, soon)], "resolved": [(soon, None)]})
+        other.know("prophecy", 5, {"active": [(5, later)], "resolved": [(later, None)]})
+        other.know("declared", 5, {"active": [(5, None)]}, state="active", declared=iso(later))
+        told = await read(store, other)
+    assert (told["new"], told["unread"]) == (2, 2)
+    assert told["errors"] == dict.fromkeys(("declared", "prophecy"), "it tells of a time that has not come")
+    assert failure(store, "prophecy") is None
+
+
 async def test_what_one_incident_may_hold(store: Store) -> None:
     async with original() as other:
         other.know("waves", 0, WAVES)
