@@ -1,7 +1,8 @@
 """The one table of routes, and the application around it."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
@@ -96,7 +97,27 @@ def make_app(
             app.router.add_route(row.method, path, guarded(row))
             if row.method == "GET":
                 app.router.add_route("HEAD", path, guarded(row))
+    for path, methods in _fixed_paths(settings.root):
+        app.router.add_route("*", path, _refuse_others(methods))
     return app
+
+
+def _fixed_paths(root: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """The paths without a variable, with their methods: none of them is also a value of another path's variable."""
+    methods = defaultdict[str, set[str]](set)
+    for row in rows():
+        if "{" not in row.path:
+            methods[row.path] |= {row.method, "HEAD"} if row.method == "GET" else {row.method}
+    for path, own in methods.items():
+        for spelling in dict.fromkeys((path, root + path)):
+            yield spelling, frozenset(own)
+
+
+def _refuse_others(methods: frozenset[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    return refuse
 
 
 def make_runner(app: web.Application) -> web.AppRunner:

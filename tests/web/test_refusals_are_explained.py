@@ -47,3 +47,20 @@ def test_a_field_of_a_field_is_pointed_to() -> None:
     with pytest.raises(InvalidError) as refused:
         parse_new_incident(json.dumps({"data": {"type": "incidents", "attributes": attributes}}).encode())
     assert refused.value.pointer == "/data/attributes/fields"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/api/v2/incidents/search", "GET,HEAD"),
+        ("DELETE", "/api/v2/incidents/search", "GET,HEAD"),
+        ("DELETE", "/api/v2/catalog/entity/preview", "POST"),
+        ("GET", "/api/v2/catalog/entity/preview", "POST"),
+        ("PUT", "/api/v2/incidents/some-id", "DELETE,GET,HEAD,PATCH"),
+        ("PUT", "/api/v2/incidents", "GET,HEAD,POST"),
+    ],
+)
+async def test_a_method_is_refused_with_those_of_the_path_that_was_asked(store: Store, method: str, path: str, allowed: str) -> None:
+    headers = {"Authorization": f"Bearer {API_KEY}", "DD-API-KEY": API_KEY}
+    async with open_door(store) as door, door.client.request(method, path, headers=headers) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, allowed)
