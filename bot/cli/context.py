@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from bot.cli.progress import ProgressBar
-from bot.engine.operations import OperationError, run_operation
 from bot.log import configure_logging
 from bot.settings import Settings, load_settings
 from bot.store import Reader
@@ -37,6 +36,8 @@ def read(work: Callable[[Reader], T]) -> T:
 
 def operate(command: str, **arguments: object) -> Any:
     """Do something that writes: in the running server if there is one, else here. Progress goes to stderr."""
+    # Here: commands that only read need not wait for what writes.
+    from bot.engine.operations import OperationError, run_operation
 
     progress = ProgressBar()
 

@@ -9,6 +9,7 @@ import click
 
 from bot.answers.setup import InstallationShown, SetupShown, load_setup
 from bot.cli.context import operate, read, settings
+from bot.cli.setup_gitlab import setup_gitlab
 from bot.credentials import Credentials, CredentialsError
 from bot.settings import Settings
 from bot.web.reach import local_url, reach
@@ -112,4 +113,5 @@ def _installation(one: InstallationShown) -> dict[str, object]:
     }
 
 
+setup.add_command(setup_gitlab)
 COMMANDS = (setup,)

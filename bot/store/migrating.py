@@ -22,24 +22,6 @@ def migration_texts(dialect: Dialect, folder: Path = FOLDER) -> list[tuple[str, 
     ]
 
 
-def create_database(path: Path) -> None:
-    """Make sure of a database file only its owner can read, with a write-ahead log and room to shrink."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5)
-        try:
-            # auto_vacuum can be chosen only while the file is empty, and the journal mode fills it
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-        finally:
-            connection.close()
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot open {path}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise translate(error, f"opening {path}") from error
-
-
 def migrate_sqlite(connection: sqlite3.Connection, path: Path, *, until: float, folder: Path = FOLDER) -> list[str]:
     """Apply what is missing, then make the file itself durable; the names applied.
 

@@ -14,10 +14,9 @@ import structlog
 from bot.store import Appended, Reader, Receipt, StoreUnavailableError, Writer
 from bot.store.batch import Batch
 from bot.store.bell import Bell
-from bot.store.migrating import create_database, migrate_sqlite
 from bot.store.named import Query, load_queries
 from bot.store.receiving import ANSWER, SLICE_ALONE, SLICE_SERVING, append_in_loop
-from bot.store.sqlite_connection import READERS, ReaderPool
+from bot.store.sqlite_connection import READERS, ReaderPool, create_database
 from bot.store.sqlite_writing import WriterThread
 
 T = TypeVar("T")
@@ -95,6 +94,9 @@ class SqliteStore:
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations applied."""
+        # Here: the engine's child and commands that read open the file with this module, and migrate nothing.
+        from bot.store.migrating import migrate_sqlite
+
         until = time.monotonic() + 30
         return _result(self._writer.submit_alone(partial(migrate_sqlite, path=self.path, until=until)), None)
 

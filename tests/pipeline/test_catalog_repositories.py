@@ -34,9 +34,9 @@ from bot.pipeline.repository_definitions import (
 )
 from bot.settings import load_settings
 from bot.store import Store
-from bot.store.migrating import FOLDER, create_database, migrate_sqlite
+from bot.store.migrating import FOLDER, migrate_sqlite
 from bot.store.opening import open_store
-from bot.store.sqlite_connection import connect
+from bot.store.sqlite_connection import connect, create_database
 from tests.pipeline.test_catalog import SERIES, deploy, take_marks
 from tests.support.gitrepo import GitRepo
 from tests.support.gitserver import git_server
