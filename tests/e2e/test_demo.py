@@ -166,7 +166,7 @@ def state(store_url: str) -> set[str]:
 
 
 def _without_receipt(line: str) -> str:
-    if line.startswith(("fingerprint_deployments ", "fingerprint_states ")):
+    if line.startswith(("fingerprint_deployments ", "fingerprint_failures ", "fingerprint_states ")):
         return re.sub(r", \d+\]$", "]", line)
     return re.sub(r'^(fingerprint_names \["[^"]+"), \d+', r"\1", line)
 

@@ -310,16 +310,18 @@ def test_equal_facts_give_equal_deployments_in_any_order(store: Store, tmp_path:
 
 def test_a_process_that_dies_between_two_slices_leaves_no_series_behind(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are written, then the process dies: what comes after it finds no difference, and must not need one."""
-    define("Shop")(room)
+    define("Shop", "Store")(room)
     room.hear(status(4, "success"))
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
+        patch.setattr(room.store, "slice_rows", 1)
         patch.setattr(deriver.Deriver, "_finish", die)
         with pytest.raises(KeyboardInterrupt):
             room.work()
     assert len(deployments(room.store)) == 1
     room.work()
-    assert room.store.read(lambda reader: reader.fetch("fingerprint_change_sets", lambda *columns: columns[2])) == ["commit_unknown"]
+    assert len(deployments(room.store)) == 2
+    assert room.store.read(lambda reader: reader.fetch("fingerprint_change_sets", lambda *columns: columns[2])) == ["commit_unknown"] * 2
