@@ -4,6 +4,7 @@ All files are read, and all mistakes told, but only a snapshot without errors ma
 more entry of `_SHAPES`.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,14 @@ from bot.dora.repositories import RepositoryUrlError, parse_source_link, reposit
 from bot.dora.rules import RuleSet, ServiceRules
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
 from bot.sources.quoting import Quoted, quote_patterns
-from bot.sources.rules import read_service_rules
-from bot.sources.schema_check import check_schema, error_at, notice_at, shown, warning_at
+from bot.sources.rules import RULES_FILE, is_rules, read_service_rules
+from bot.sources.schema_check import beside, check_schema, error_at, notice_at, shown, warning_at
 
 EXTENSION = "datadoghq.com/dora-metrics"
+_NAMES_OF_OURS = (EXTENSION, EXTENSION.rpartition("/")[2])
+_KEYS_OF_OURS = ("source_patterns", "rollforward_rules")
+_CLOSE = 0.85
+"""As alike as two names are of which one is a slip of the other."""
 REPOS = "repos"
 """v2's list of links that are all to code."""
 
@@ -112,6 +117,8 @@ _SHAPES: Mapping[str, _Shape] = {
         languages="spec.languages", links=("metadata.links",),
     ),
 }  # fmt: skip
+SCHEMAS: Mapping[str, str] = {version: shape.schema for version, shape in _SHAPES.items()}
+"""The schema of each version that is accepted, of v3 that of a service."""
 
 
 def read_document(
@@ -125,6 +132,8 @@ def read_document(
         version = "v1"  # its schema does not ask for the key
     elif isinstance(named, YamlText):
         version = named.text
+    elif is_rules(document):
+        return None, [error_at(file, document, f"these are rules; the server reads them from {RULES_FILE} of its folder alone")]
     else:
         return None, [error_at(file, named or document, "the key 'schema-version' is missing; write schema-version: v2.2")]
     if version not in _SHAPES:
@@ -177,19 +186,35 @@ def _read_extension(
     file: str, document: YamlMap, rules: RuleSet | None
 ) -> tuple[tuple[str, ...] | None, ServiceRules, list[Problem]]:
     extensions = document.get("extensions")
-    extension = extensions.get(EXTENSION) if isinstance(extensions, YamlMap) else None
-    if extension is None:
+    if not isinstance(extensions, YamlMap):
         return None, ServiceRules(), []
+    meant = [warning_at(file, key, told) for key, _ in extensions.entries if (told := _meant(key.text))]
+    extension = extensions.get(EXTENSION)
+    if extension is None:
+        return None, ServiceRules(), meant
     problems = _check_extension(file, extension)
-    if problems or not isinstance(extension, YamlMap):
-        return None, ServiceRules(), problems
+    if not isinstance(extension, YamlMap):
+        return None, ServiceRules(), [*problems, *meant]
     patterns, own = None, ServiceRules()
+    wrong: list[Problem] = []
     if isinstance(listed := extension.get("source_patterns"), YamlList):
-        patterns, problems = _texts(listed), _check_patterns(file, listed, _text_items(listed))
+        patterns, wrong = _texts(listed), _check_patterns(file, listed, _text_items(listed))
     if (said := extension.get("rollforward_rules")) is not None:
-        own, wrong = read_service_rules(file, said, rules)
-        problems += wrong
-    return patterns, own, problems
+        own, others = read_service_rules(file, said, None if problems else rules)
+        wrong = [*wrong, *others]
+    return patterns, own, [*beside(problems, wrong), *meant]
+
+
+def _meant(name: str) -> str | None:
+    """What is said of an extension that looks like ours and is not; others are nobody's business."""
+    if name == EXTENSION:
+        return None
+    spelled = name[:100].lower()
+    for key in difflib.get_close_matches(spelled, _KEYS_OF_OURS, n=1, cutoff=_CLOSE):
+        return f"nobody reads the extension {shown(name)}; {key} stands below {EXTENSION}"
+    if any(difflib.get_close_matches(one, _NAMES_OF_OURS, n=1, cutoff=_CLOSE) for one in (spelled, spelled.rpartition("/")[2])):
+        return f"nobody reads the extension {shown(name)}; did you mean {EXTENSION}?"
+    return None
 
 
 def check_entity(file: str, document: YamlMap, schema: str) -> list[Problem]:

@@ -17,9 +17,13 @@ from bot.dora.rules import (
     left_out,
 )
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
-from bot.sources.schema_check import check_schema, error_at, shown, warning_at
+from bot.sources.schema_check import beside, check_schema, error_at, shown, warning_at
 
 RULES_FILE = "rules.yaml"
+RULES_KEYS = ("linked", "static", "options")
+"""What makes a document rules, whatever its file is called; `version` alone may be anybody's."""
+_MOST_RULES, _LONGEST_PATTERN = 200, 1000
+"""As the schema has it."""
 _SECTIONS: tuple[Section, ...] = ("linked", "static")
 
 
@@ -41,10 +45,27 @@ def read_rules(file: str, text: bytes | None) -> tuple[RuleSet, tuple[Problem, .
     return read_rules_document(file, documents[0])
 
 
+def rules_elsewhere(text: bytes) -> bool:
+    """Whether the text of a file, whatever its name, is rules."""
+    try:
+        documents = load_yaml(text)
+    except GuardError:
+        return False
+    return len(documents) == 1 and is_rules(documents[0])
+
+
 def read_rules_document(file: str, document: YamlMap) -> tuple[RuleSet, tuple[Problem, ...]]:
     """The rules in a document, and its mistakes (then the rules are the shipped ones)."""
-    problems = check_schema(file, document, "rules") or [*_doubled(file, document), *_checked(file, document)]
+    problems = beside(check_schema(file, document, "rules"), [*_doubled(file, document), *_checked(file, document)])
+    problems.sort(key=lambda problem: (problem.line, problem.column))
     return (DEFAULT_RULES, tuple(problems)) if problems else (_rule_set(document), ())
+
+
+def is_rules(document: YamlNode) -> bool:
+    """Whether a document looks like rules, and not like a definition."""
+    if not isinstance(document, YamlMap) or document.get("schema-version") or document.get("apiVersion"):
+        return False
+    return any(document.get(key) is not None for key in RULES_KEYS)
 
 
 def read_service_rules(file: str, node: YamlNode, rules: RuleSet | None = None) -> tuple[ServiceRules, list[Problem]]:
@@ -108,11 +129,13 @@ def _options(node: YamlMap) -> Options:
 
 
 def _checked(file: str, document: YamlMap) -> Iterable[Problem]:
-    """What only the rules themselves know: variables, and what RE2 takes."""
+    """What only the rules themselves know: variables, and what RE2 takes; what the schema refuses is not asked."""
     for section in _SECTIONS:
-        for node in _maps(document.get(section)):
+        for node in _maps(document.get(section))[:_MOST_RULES]:
             pattern = node.get("pattern")
-            if pattern is not None and (told := check_rule(_rule(node), linked=section == "linked")):
+            if not isinstance(pattern, YamlText) or len(pattern.text) > _LONGEST_PATTERN:
+                continue
+            if told := check_rule(_rule(node), linked=section == "linked"):
                 yield error_at(file, pattern, told)
 
 
@@ -120,8 +143,10 @@ def _doubled(file: str, document: YamlMap) -> Iterable[Problem]:
     first: dict[str, YamlNode] = {}
     for section in _SECTIONS:
         for node in _maps(document.get(section)):
-            name = node.get("id") or node
-            other = first.setdefault(_text(node, "id"), name)
+            name = node.get("id")
+            if not isinstance(name, YamlText):
+                continue
+            other = first.setdefault(name.text, name)
             if other is not name:
                 first_in = f" (first in line {other.line})" if file else ""  # an object that was sent has no lines
                 yield error_at(file, name, f"the rule {shown(_text(node, 'id'))} stands here twice{first_in}")

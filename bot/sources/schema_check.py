@@ -3,7 +3,7 @@
 import difflib
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from itertools import islice
 
@@ -31,6 +31,12 @@ def check_schema(file: str, document: YamlNode, schema: str) -> list[Problem]:
     return sorted(set(found), key=lambda problem: (problem.line, problem.column, problem.message))[:MAX_PROBLEMS]
 
 
+def beside(problems: Sequence[Problem], others: Iterable[Problem]) -> list[Problem]:
+    """The problems, and of the others those that stand where none of them does."""
+    places = {(problem.line, problem.column) for problem in problems}
+    return [*problems, *(other for other in others if (other.line, other.column) not in places)]
+
+
 def error_at(file: str, node: YamlNode, message: str) -> Problem:
     """An error at a node."""
     return Problem(file=file, line=node.line, column=node.column, severity="error", message=scrub(message))
@@ -54,22 +60,23 @@ def shown(value: object) -> str:
 
 @functools.cache
 def _validator(schema: str) -> jsonschema.Draft7Validator:
-    return jsonschema.Draft7Validator(_schema(f"{schema}.json"), registry=_registry())
+    return jsonschema.Draft7Validator(load_schema(schema), registry=_registry())
 
 
 @functools.cache
 def _registry() -> Registry[bool | Mapping[str, object]]:
     """The parts of v3's schema by the names they call each other; nothing is ever fetched."""
     folder = resources.files("bot.sources").joinpath("schemas", "datadog", "v3")
-    parts = (_schema(f"datadog/v3/{file.name}") for file in folder.iterdir())
+    parts = (load_schema(f"datadog/v3/{file.name.removesuffix('.json')}") for file in folder.iterdir())
     empty: Registry[bool | Mapping[str, object]] = Registry()
     return empty.with_resources((str(part["$id"]), DRAFT7.create_resource(part)) for part in parts)
 
 
-def _schema(path: str) -> dict[str, object]:
-    loaded = decode_json(resources.files("bot.sources").joinpath("schemas", *path.split("/")).read_bytes())
+def load_schema(schema: str) -> dict[str, object]:
+    """The schema `schemas/<schema>.json` as it is written."""
+    loaded = decode_json(resources.files("bot.sources").joinpath("schemas", *f"{schema}.json".split("/")).read_bytes())
     if not isinstance(loaded, dict):
-        raise TypeError(f"schemas/{path} is not a schema")
+        raise TypeError(f"schemas/{schema}.json is not a schema")
     return loaded
 
 

@@ -11,13 +11,16 @@ from bot.dora.definitions import Problem
 from bot.dora.rules import DEFAULT_RULES, RuleSet
 from bot.sources.definitions import read_definitions
 from bot.sources.folder import REPOSITORY_FILES, definition_files, file_name, read_files, unreadable
-from bot.sources.rules import RULES_FILE, read_rules
+from bot.sources.rules import RULES_FILE, read_rules, rules_elsewhere
 
 Format = Literal["text", "github", "json"]
 
 
 def validate(paths: Sequence[Path]) -> list[Problem]:
-    """All problems of files and folders; a file named as repositories hold it stands by itself. Empty = all is well."""
+    """All problems of files and folders. Empty = all is well.
+
+    A file named as repositories hold it stands by itself; a file that was named is rules if it looks like rules.
+    """
     files: list[Path] = []
     problems: list[Problem] = []
     for path in paths:
@@ -28,6 +31,9 @@ def validate(paths: Sequence[Path]) -> list[Problem]:
     texts, unread = read_files(files)
     alone = {file_name(path) for path in paths if path.name in REPOSITORY_FILES}
     rules = DEFAULT_RULES if any(path.is_dir() for path in paths) else None
+    named = {path for path in paths if path.name != RULES_FILE and path in texts and rules_elsewhere(texts[path])}
+    for path in named:
+        problems += _rules_elsewhere(file_name(path), texts.pop(path))
     problems += validate_files({file_name(path): text for path, text in texts.items()}, alone=alone, rules=rules)
     return _sorted([*problems, *unread])
 
@@ -49,6 +55,12 @@ def validate_files(files: Mapping[str, bytes], *, alone: Collection[str], rules:
         else:
             folder[file] = text
     return _sorted([*problems, *read_definitions(folder, rules).problems])
+
+
+def _rules_elsewhere(file: str, text: bytes) -> list[Problem]:
+    """The mistakes of rules in a file that no server would read them from."""
+    notice = f"read as rules; a server reads them from {RULES_FILE} of its folder alone"
+    return [*read_rules(file, text)[1], Problem(file=file, line=1, column=1, severity="notice", message=notice)]
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:

@@ -335,3 +335,28 @@ def test_a_code_location_that_names_no_repository_does_not_count() -> None:
     found = read(ENTITY.replace("https://github.com/o/shop.git", "shop"))
     assert told(found) == [(15, 22, "warning")]
     assert "does not count" in found.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("datadoghq.com/dora-metric", "did you mean datadoghq.com/dora-metrics?"),
+        ("datadoghq.com/DORA_metrics", "did you mean datadoghq.com/dora-metrics?"),
+        ("datadog.com/dora-metrics", "did you mean datadoghq.com/dora-metrics?"),
+        ("dora-metrics", "did you mean datadoghq.com/dora-metrics?"),
+        ("source_pattern", "source_patterns stands below datadoghq.com/dora-metrics"),
+        ("rollforward_rules", "rollforward_rules stands below datadoghq.com/dora-metrics"),
+    ],
+)
+def test_an_extension_that_is_nearly_ours_is_a_warning(name: str, told: str) -> None:
+    head = "schema-version: v2.2\ndd-service: x\nextensions:\n  example.com/own: {a: b}\n"
+    found = read_definitions({"x.yaml": f"{head}  {name}: {{source_patterns: [src/**]}}\n".encode()})
+    assert [(one.line, one.column, one.severity) for one in found.problems] == [(5, 3, "warning")]
+    assert found.problems[0].message.endswith(told) and f"'{name}'" in found.problems[0].message
+    assert found.definitions[0].source_patterns is None
+
+
+@pytest.mark.parametrize("name", ["datadoghq.com/dora-metrics", "datadoghq.com/cd-visibility", "example.com/metrics", "patterns", "x"])
+def test_other_extensions_are_nobodys_business(name: str) -> None:
+    text = f"schema-version: v2.2\ndd-service: x\nextensions:\n  {name}: {{source_patterns: [src/**]}}\n"
+    assert read_definitions({"x.yaml": text.encode()}).problems == ()

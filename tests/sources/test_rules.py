@@ -97,6 +97,34 @@ def test_mistakes_are_told_with_their_place_and_the_shipped_rules_stay(text: str
     assert said in problems[0].message
 
 
+def test_all_mistakes_are_told_at_once_each_at_its_place() -> None:
+    """A mistake in the form hides neither a pattern that is none nor an id that stands twice; each place is told once."""
+    text = (
+        "version: 1\nlinked:\n  - {id: undo, field: pr_title, pattern: 'x'}\n"
+        "static:\n  - {id: undo, fild: pr_title, pattern: '(?=x)'}\n  - {pattern: ''}\n  - {id: [], field: version, pattern: []}\n"
+        "options: {rollback: loose}\n"
+    )
+    rules, problems = read(text)
+    assert rules == DEFAULT_RULES
+    assert [(one.line, one.column, one.message.partition(":")[0].partition(" in ")[0]) for one in problems] == [
+        (3, 42, "a linked rule holds exactly one variable of $pr_title, $pr_number, $version, $commit_sha; this one holds none"),
+        (5, 5, "the key 'field' is missing"),
+        (5, 10, "the rule 'undo' stands here twice (first"),
+        (5, 16, "unknown key 'fild'"),
+        (5, 41, "position 1"),
+        (6, 5, "the key 'field' is missing"), (6, 5, "the key 'id' is missing"),
+        (6, 15, "static[1].pattern"),
+        (7, 10, "static[2].id"),
+        (7, 39, "static[2].pattern"),
+        (8, 21, "options.rollback"),
+    ]  # fmt: skip
+
+
+def test_all_mistakes_of_a_definitions_extension_are_told_at_once() -> None:
+    block = f"      static: [{{id: a, fild: x}}, {{id: b, pattern: '(?=x)'}}]\n    source_patterns: [{'a' * 300}, []]\n"
+    assert [(one.line, one.column) for one in own(block).problems] == [(6, 24), (6, 51), (7, 23), (7, 325)]
+
+
 # Rules of one service ---------------------------------------------------------------------------------------------------
 
 HEAD = "schema-version: v2.2\ndd-service: shop\nextensions:\n  datadoghq.com/dora-metrics:\n    rollforward_rules:\n"

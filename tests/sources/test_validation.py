@@ -36,6 +36,21 @@ def test_single_files_are_read_once(tmp_path: Path) -> None:
     assert validate([path, path, tmp_path]) == []
 
 
+def test_rules_of_another_name_are_read_as_rules(tmp_path: Path) -> None:
+    path = write(tmp_path, "bad.yaml", "version: 1\nstatic: [{id: a, field: pr_label, pattern: '('}]\noptions: {rollback: loose}\n")
+    assert [(one.line, one.column, one.severity) for one in validate([path])] == [
+        (1, 1, "notice"), (2, 44, "error"), (3, 21, "error"),
+    ]  # fmt: skip
+    path.write_text("version: 1\nlinked: []\n")
+    (notice,) = validate([path])
+    assert (notice.severity, notice.message) == ("notice", "read as rules; a server reads them from rules.yaml of its folder alone")
+    (error,) = validate([tmp_path])
+    assert (error.severity, error.message) == ("error", "these are rules; the server reads them from rules.yaml of its folder alone")
+    path.write_text("version: 1\n")
+    (error,) = validate([path])
+    assert "write schema-version: v2.2" in error.message, "what looks like nothing is a definition"
+
+
 def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     (found,) = validate([tmp_path / "gone.yaml"])
     assert (found.severity, found.message) == ("error", "cannot be read: No such file or directory")
