@@ -1,10 +1,11 @@
 """The project's own API: every question of `bot/answers/` as JSON, every list also as CSV."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 
 import bot
@@ -34,8 +35,9 @@ from bot.answers.rows import DeploymentRow, load_deployment
 from bot.answers.services import ServiceShown
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv
 from bot.answers.waiting import Waiting
+from bot.sources.editor_schema import editor_schema
 from bot.store import Reader
-from bot.web.auth import PRIVATE, READ, Access, Handler, Row
+from bot.web.auth import OPEN, PRIVATE, READ, Access, Handler, Row
 from bot.web.context import CLOCK, EXPLAIN
 from bot.web.reading import asked, asker, from_path, limit_to_services, not_found, parameters, read
 
@@ -182,6 +184,16 @@ async def get_openapi(request: web.Request) -> web.Response:
     return web.Response(body=_OPENAPI, content_type="application/yaml", charset="utf-8")
 
 
+async def get_definition_schema(request: web.Request) -> web.Response:
+    """What editors check and complete service definitions with; the same of every installation, so it needs no key."""
+    return web.Response(body=_definition_schema(), content_type="application/schema+json", charset="utf-8")
+
+
+@cache
+def _definition_schema() -> bytes:
+    return msgspec.json.encode(editor_schema())
+
+
 def _known(request: web.Request, reader: Reader, id: str) -> DeploymentRow:
     row = load_deployment(reader, id)
     if row is None:
@@ -260,4 +272,5 @@ ROWS: tuple[Row, ...] = (
     *_with_csv("/api/v1/rollforwards", get_rollforwards),
     *_with_csv("/api/v1/deliveries", get_deliveries, PRIVATE),
     Row("GET", "/openapi.yaml", get_openapi, READ),
+    Row("GET", "/schema/service-definition.json", get_definition_schema, OPEN),
 )

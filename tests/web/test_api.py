@@ -17,6 +17,7 @@ from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.dora.reasons import Dropped
 from bot.facts.keys import create_key
 from bot.facts.marks import mark_series
+from bot.sources.editor_schema import editor_schema
 from bot.web.routes import rows as all_rows
 from tests.support.faces import KEY, NOW, browse
 from tests.support.seed import Change, Seed, organisation, sha
@@ -460,6 +461,14 @@ def test_the_description_has_every_route_of_the_api_and_no_other():
 async def test_the_description_is_served(client):
     response = await client.get("/openapi.yaml")
     assert yaml.safe_load(await response.text()) == OPENAPI
+
+
+async def test_the_schema_for_editors_needs_no_key(store, aiohttp_client):
+    client = await browse(aiohttp_client, store, Seed(), HOST="dora.internal")
+    assert (await client.get("/openapi.yaml")).status == 401
+    response = await client.get("/schema/service-definition.json")
+    assert (response.status, response.content_type) == (200, "application/schema+json")
+    assert await response.json() == editor_schema()
 
 
 def test_the_docs_name_every_route_and_parameter():
