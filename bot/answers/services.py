@@ -1,5 +1,6 @@
 """The services: all that are defined or were ever deployed."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -84,6 +85,10 @@ class _Seen:
         self.last = max(self.last, -1 if last is None else last)
 
 
+_LONGEST_NAME = 100
+"""In messages, and to be compared with others."""
+
+
 def parse_services(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
     """A question for a list of services. Raises QuestionError."""
     form = Form(parameters, known=(*FILTERS, *PAGE))
@@ -109,6 +114,16 @@ def find_service(reader: Reader, name: str) -> ServiceShown | None:
     """One service by its canonical name; `None` when it is neither defined nor deployed."""
     found = load_services(reader, Filters(service=name))
     return found[0] if found else None
+
+
+def no_such_service(reader: Reader, name: str, *, offer: bool = True) -> str | None:
+    """What is said of a name that no service has, with those it may have been meant for if they may be told; `None` of a service."""
+    known = service_names(load_services(reader, Filters()))
+    if name in known:
+        return None
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], known if offer else (), n=3)
+    meant = f"; did you mean {' or '.join(near)}?" if near else "."
+    return f"There is no service {name[:_LONGEST_NAME]!r}{meant}"
 
 
 def load_services(reader: Reader, filters: Filters) -> list[ServiceShown]:

@@ -11,6 +11,7 @@ import click
 from bot.answers.encode import Json, dumps, rfc3339
 from bot.answers.questions import Asker, QuestionError
 from bot.answers.rules_in_force import show_rules_in_force
+from bot.answers.services import no_such_service
 from bot.answers.simulation import answer_trial
 from bot.answers.tables import to_table
 from bot.answers.trial_questions import DEFAULT_DAYS, TrialQuestion, parse_trial
@@ -42,6 +43,7 @@ def rules_group() -> None:
 def list_command(days: int, service: str | None, as_json: bool) -> None:
     """The rules in force in order of precedence, with how many deployments each decided lately."""
     question = _question(days, service, None)
+    _refuse_unknown(question)
     found = read(lambda reader: show_rules_in_force(reader, question))
     if as_json:
         click.echo(dumps(found))
@@ -67,6 +69,7 @@ def list_command(days: int, service: str | None, as_json: bool) -> None:
 def test_command(file: Path | None, days: int, service: str | None, env: str | None, as_json: bool) -> None:
     """What FILE would change if it were in force; without it what today's rules see, and nearly see. Writes nothing."""
     question = replace(_question(days, service, env), proposal=None if file is None else _proposal(file))
+    _refuse_unknown(question)
     source, progress = StoredTrials(Sources(HistoryCache()), threading.Lock()), ProgressBar()
     try:
         answer = read(lambda reader: answer_trial(reader, source, question, progress=progress, most=None))
@@ -85,6 +88,12 @@ def _question(days: int, service: str | None, env: str | None) -> TrialQuestion:
         return parse_trial(given, asker)
     except QuestionError as error:
         raise click.UsageError(f"--{error.parameter}: {error.detail}") from error
+
+
+def _refuse_unknown(question: TrialQuestion) -> None:
+    service = question.filters.service
+    if service is not None and (told := read(lambda reader: no_such_service(reader, service))):
+        raise click.ClickException(told)
 
 
 def _proposal(file: Path) -> Proposal:
@@ -187,7 +196,7 @@ def _verdict(one: VerdictShown) -> str:
 def _evidence(one: DifferenceShown) -> str:
     shown = one.proposed.evidence or one.today.evidence
     if shown:
-        return "; ".join(f"{each.rule}: {_short(each.value)} → {each.target}" for each in shown)
+        return "; ".join(f"{each.rule}: {_short(each.value)} → {each.target or 'rework'}" for each in shown)
     mender = one.proposed.mended_by or one.today.mended_by
     return f"mended by {mender}" if mender else ""
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
 from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
-from bot.answers.services import find_service
+from bot.answers.services import no_such_service
 from bot.answers.simulation import TrialSource, answer_trial
 from bot.answers.trial_questions import FIELDS, PARAMETERS, TrialQuestion, parse_scope, parse_trial
 from bot.answers.trial_shown import TrialAnswer
@@ -39,13 +39,21 @@ async def get_rules(request: web.Request) -> web.Response:
     """The rules in force, and how many deployments each decided."""
     question = asked(partial(parse_scope, parameters(request), asker(request)))
     limit_to_services(request, question.filters.service)
-    return _json(await read(request, lambda reader: dumps(show_rules_in_force(reader, question))))
+
+    def work(reader: Reader) -> str:
+        if told := _unknown(request, reader, question):
+            raise HttpError(404, "not_found", told, pointer="service")
+        return dumps(show_rules_in_force(reader, question))
+
+    return _json(await read(request, work))
 
 
 async def get_trial(request: web.Request) -> web.Response:
     """What a rule would change."""
     question = asked(partial(parse_trial, parameters(request), asker(request)))
     limit_to_services(request, question.filters.service)
+    if told := await read(request, lambda reader: _unknown(request, reader, question)):
+        raise HttpError(404, "not_found", told, pointer="service")
     answer = await _tried(request, question)
     return _json(await asyncio.to_thread(dumps, answer))
 
@@ -75,7 +83,7 @@ async def show_rules(request: web.Request) -> web.Response:
         waiting = load_waiting(reader, Filters(service=question.filters.service), question.now)
         return {
             "found": show_rules_in_force(reader, question),
-            "unknown": service if service is not None and find_service(reader, service) is None else "",
+            "unknown": _unknown(request, reader, question),
             "waiting": waiting[:MOST_WAITING],
             "more_waiting": max(0, len(waiting) - MOST_WAITING),
             "services": sorted({name for name, _ in reader.fetch("all_series", _pair) if only in (None, name)}),
@@ -88,6 +96,12 @@ async def show_rules(request: web.Request) -> web.Response:
     words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED}
     values |= {**shown, **asked_for, **words, "form": _form(given, values["found"])}
     return render(request, "rules.html", values, status=error.status if error else 200)
+
+
+def _unknown(request: web.Request, reader: Reader, question: TrialQuestion) -> str | None:
+    """What is said when a service is asked for that there is none of; a key that is limited to services hears of no others."""
+    service = question.filters.service
+    return None if service is None else no_such_service(reader, service, offer=not request[PRINCIPAL].services)
 
 
 def _names(answer: TrialAnswer | None) -> dict[str, str]:

@@ -65,8 +65,12 @@ def test_without_a_file_todays_rules_are_asked(said: Said) -> None:
     assert text.startswith("Today's rules see 2 rollbacks and 1 rollforward in 9 deployments of the last 30 days; change failure rate 44.4 %.")
     assert "then" not in text.split("Near misses")[0]
     assert "recall" in text
-    nothing = said("test", "--days", "30", "--service", "nobody")
-    assert nothing.startswith("No deployment counts in the last 30 days.")
+
+
+def test_a_service_that_nobody_knows_is_refused_with_those_that_are_near(said: Said) -> None:
+    for command in ("test", "list"):
+        assert "There is no service 'shpo'; did you mean shop?" in said(command, "--service", "Shpo", status=1)
+        assert "There is no service 'qqq'." in said(command, "--service", "qqq", status=1)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,22 @@ async def test_a_trial_says_what_would_change_and_how_the_metrics_move(store: St
     assert "- {id: urgent, field: pr_label, pattern: '^urgent$'}" in text
 
 
+async def test_a_service_that_nobody_knows_is_named_with_those_that_are_near(store: Store) -> None:
+    play(store, NOW)
+    cart = make_key(store, READ, services=("cart", "shpo")).key
+    async with open_door(store, DASHBOARD="public") as door:
+        for path in ("/api/v1/rules", "/api/v1/rules/test"):
+            (error,) = (await get(door, path, status=404, service="Shpo"))["errors"]
+            assert (error["title"], error["detail"]) == ("not_found", "There is no service 'shpo'; did you mean shop?")
+            (error,) = (await get(door, path, status=404, key=cart, service="shpo"))["errors"]
+            assert error["detail"] == "There is no service 'shpo'.", "a key of some services hears of no others"
+            await get(door, path, service="SHOP")
+        assert "There is no service 'shpo'; did you mean shop?" in await get(door, "/rules", service="shpo")
+        assert "There is no service 'shpo'; did you mean shop?" in await get(door, "/rules", service="shpo", **URGENT)
+        assert "There is no service 'shpo'." in await get(door, "/rules", service="shpo", key=cart)
+        assert "There is no service" not in await get(door, "/rules", service="shop")
+
+
 async def test_todays_side_is_what_the_metrics_say(store: Store) -> None:
     play(store, NOW, failed={"S6": True, "S1": False})
     async with open_door(store, DASHBOARD="public") as door:
