@@ -37,10 +37,10 @@ class _Written(NamedTuple):
 def find_service_with_activity(reader: Reader, name: str, *, now: Instant) -> Json:
     """One service by its canonical name as JSON, `ai_activity` among its fields; `None` when nobody knows it."""
     found = to_json(find_service(reader, name))
-    return {**found, "ai_activity": to_json(_activity(reader, name, now=now))} if isinstance(found, dict) else None
+    return {**found, "ai_activity": to_json(load_activity(reader, name, now=now))} if isinstance(found, dict) else None
 
 
-def _activity(reader: Reader, service: str, *, now: Instant) -> AiActivityShown:
+def load_activity(reader: Reader, service: str, *, now: Instant) -> AiActivityShown:
     """The changes that a service (by its canonical name) deployed in the last 30 days."""
     from_at = max(0, now - DEFAULT_DAYS * DAY)
     written = reader.fetch("original_change_authors", _Written, service=service, from_at=from_at, to_at=now)

@@ -10,7 +10,7 @@ from bot.answers.cursors import Cursor
 from bot.answers.encode import dumps
 from bot.answers.failure_detail import FailureDetail, detail_json, find_failure
 from bot.answers.failures import STATES
-from bot.answers.questions import FILTERS, Form
+from bot.answers.questions import FILTERS, Filters, Form
 from bot.answers.sources import list_sources
 from bot.store import Reader
 from bot.web.auth import PRINCIPAL, READ, Row
@@ -58,9 +58,15 @@ async def failure_list(request: web.Request) -> web.Response:
 
 async def failure(request: web.Request) -> web.Response:
     """One failure: what it did when, how its time to restore was made, the deployments around it."""
-    detail = await read(request, _asked_for(request))
+    load, may_touch = _asked_for(request), request[PRINCIPAL].may_touch
+
+    def work(reader: Reader) -> tuple[FailureDetail, list[str]]:
+        return load(reader), services.service_names(services.load_services(reader, Filters()))
+
+    detail, known = await read(request, work)
     now = request.app[CLOCK]()
     values = {
+        "known": frozenset(filter(may_touch, known)),
         "found": detail,
         "one": detail.failure,
         "drawn": failure_timeline(detail, now=now),

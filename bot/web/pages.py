@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from bot.answers import definitions, deliveries, deployments, metrics, paths, repositories, services
+from bot.answers import ai_activity, definitions, deliveries, deployments, metrics, paths, repositories, services
 from bot.answers.gathered import group, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
 from bot.answers.rules_in_force import entries_left_out
@@ -97,6 +97,7 @@ async def service(request: web.Request) -> web.Response:
             "deployments": deployments.list_deployments(reader, filters, view.page),
             "paths": paths.find_paths(reader, name),
             "left_out": entries_left_out(reader, name),
+            "activity": ai_activity.load_activity(reader, name, now=question.now),
             "options": options_of(services.load_services(reader, Filters(service=name)), view),
         }
 

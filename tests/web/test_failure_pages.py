@@ -233,3 +233,15 @@ async def test_hostile_texts_stay_texts(aiohttp_client, store):
         assert hostile.shape == plain.shape, text
         assert re.sub(r"\s+", " ", text).strip() in hostile.words
     await load(client, "/failures?env=all")
+
+
+async def test_services_that_nobody_knows_are_no_links(aiohttp_client, store):
+    seed = shop()
+    add_failure(seed, "x", "Shop Ghost", NOW - DAY, HOUR, name="Both")
+    client = await browse(aiohttp_client, store, seed)
+    key = store.write(lambda writer: create_key(writer, name="ghost", scopes=["read"], services=["ghost"], now=NOW)).key
+    page = await load(client, "/failures/x")
+    assert "/services/shop" in page.links and "/services/ghost" not in page.links
+    assert "Ghost, Shop" in page.words
+    async with client.get("/failures/x", headers={"Authorization": f"Bearer {key}"}) as answer:
+        assert answer.status == 200 and "/services/shop" not in await answer.text(), "that would be refused"

@@ -10,6 +10,7 @@ from bot.store import Store
 from tests.support.faces import KEY, NOW, browse
 from tests.support.seed import Change, Seed, sha
 from tests.web.doors import make_key
+from tests.web.test_pages import load
 
 PATH = "/api/v2/ai_impact/user_activity"
 ADA, BO = "Ada Lovelace <Ada@Example.com>", "Bo <bo@example.com>"
@@ -120,3 +121,15 @@ async def test_who_may_report(client: Any, store: Store) -> None:
     )  # fmt: skip
     assert [await send(client, entry(), key=one.key) for one in keys] == [202, 403, 403]
     assert await send(client, entry(), key="a-key-that-nobody-knows") == 401
+
+
+async def test_the_page_of_a_service_tells_it_when_there_is_some(client: Any) -> None:
+    assert "AI tools" not in (await load(client, "/services/shop")).words, "nobody knows"
+    assert await send(client, entry(user_email="bo@example.com", day="2026-11-19")) == 202
+    assert "AI tools" not in (await load(client, "/services/shop")).words, "there is none"
+    assert await send(client, entry(tools=["Claude Code", "Cursor"])) == 202
+    words = (await load(client, "/services/shop")).words
+    assert (
+        "AI tools: of 4 changes that were deployed in the last 30 days, 2 (50 %) were written by somebody who used one on that day: "
+        "claude_code 2, cursor 2." in words
+    )
