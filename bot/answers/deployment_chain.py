@@ -11,7 +11,7 @@ from bot.answers.rows import DeploymentRow, load_pending
 from bot.dora.attribution import Attribution
 from bot.dora.deployments import Series
 from bot.dora.overrides import corrections_of
-from bot.facts.keys import list_keys
+from bot.facts.keys import key_names
 from bot.facts.marks import CHANGES, CLASSIFICATION, series_key
 from bot.facts.names import Shown
 from bot.facts.overrides import load_overrides
@@ -42,7 +42,7 @@ def load_chain(reader: Reader, row: DeploymentRow, found: Explanation) -> Chain:
         later=_later(reader, row),
         failures=_failures(reader, row.id),
         pending=_pending(reader, row),
-        key_names={key.id: key.name for key in list_keys(reader)},
+        key_names=key_names(reader),
     )
 
 

@@ -13,9 +13,11 @@ from bot.answers.paths import RepositoryPaths, repository_paths
 from bot.answers.rows import DeploymentRow, load_deployment, load_merged
 from bot.dora.commits import Sha
 from bot.dora.instants import Instant
+from bot.dora.overrides import OVERRIDE, RemediationType
 from bot.dora.reasons import NotComputed
+from bot.dora.remediation import Remediation
 from bot.facts.catalog import load_definition
-from bot.facts.keys import list_keys
+from bot.facts.keys import key_names
 from bot.facts.overrides import load_overrides
 from bot.store import Reader
 
@@ -31,15 +33,18 @@ class RangeShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceShown:
-    """Deployment `deployment` remediated `target`: by which rule, in which field, on seeing what, pointing to what."""
+    """Deployment `deployment` remediated `target`: by which rule, in which field, on seeing what, pointing to what.
+
+    What a rule with `blame: none` recognised has neither target nor original. What a person said has as value the name of his key.
+    """
 
     deployment: str
-    target: str
+    target: str | None
     type: str
     rule: str
     field: str
     value: str
-    original: str
+    original: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,7 @@ def explain(reader: Reader, source: ExplainSource, id: str) -> Explanation | Non
     before = load_deployment(reader, row.predecessor) if row.predecessor else None
     merged = load_merged(reader, row.id)
     shown = show_deployments(reader, [row, *merged, *([] if before is None else [before])])
+    names = key_names(reader)
     compared = _range(reader, row, before)
     backwards = shown[0].not_computed == NotComputed.MOVED_BACKWARDS
     changes = load_changes(reader, source, row) if compared else []
@@ -108,9 +114,9 @@ def explain(reader: Reader, source: ExplainSource, id: str) -> Explanation | Non
         patterns=_patterns(reader, row),
         counts=_counts(row, changes),
         flags=row.flags,
-        evidence=_evidence(reader, row),
+        evidence=_evidence(reader, row, names),
         near_misses=_near_misses(row),
-        overrides=_corrections(reader, [row.id, *(one.id for one in merged)]),
+        overrides=_corrections(reader, [row.id, *(one.id for one in merged)], names),
         merged=shown[1 : 1 + len(merged)],
         changes=tuple(changes),
         taken_back=tuple(source.taken_back(reader, row.id)) if backwards else (),
@@ -167,16 +173,32 @@ def _counts(row: DeploymentRow, changes: list[ChangeShown]) -> dict[str, int]:
     return {"kept": kept, "redeployed": redeployed, **{reason: dropped[reason] for reason in sorted(dropped)}}
 
 
-def _evidence(reader: Reader, row: DeploymentRow) -> tuple[EvidenceShown, ...]:
-    def made(target: str, type: str, rule: str, field: str, value: str, original: str) -> EvidenceShown:
-        return EvidenceShown(
-            deployment=row.id, target=target, type=type, rule=rule, field=field, value=value, original=original
-        )
+def show_evidence(deployment: str, one: Remediation, names: Mapping[str, str]) -> EvidenceShown:
+    """Evidence as it is shown; `names` are those of keys, by their ids."""
+    said = one.rule == OVERRIDE
+    return EvidenceShown(
+        deployment=deployment, target=one.target or None, type=one.type, rule=one.rule, field=one.field,
+        value=names.get(one.value, one.value) if said else one.value, original=one.original or None,
+    )  # fmt: skip
 
-    def suffered(id: str, type: str, rule: str, field: str, value: str, original: str) -> EvidenceShown:
-        return EvidenceShown(
-            deployment=id, target=row.id, type=type, rule=rule, field=field, value=value, original=original
-        )
+
+def in_words(one: EvidenceShown) -> str:
+    """Evidence as a clause: `rework by rule unplanned: pr_label "unplanned"`."""
+    what = "rework" if one.target is None else f"{one.deployment} mends {one.target}"
+    if one.rule == OVERRIDE:
+        return f'{what}, as "{one.value}" said'
+    original = "" if one.original is None else f", which points to {one.original}"
+    return f'{what} by rule {one.rule}: {one.field} "{one.value}"{original}'
+
+
+def _evidence(reader: Reader, row: DeploymentRow, names: Mapping[str, str]) -> tuple[EvidenceShown, ...]:
+    def made(target: str, type: RemediationType, rule: str, field: str, value: str, original: str) -> EvidenceShown:
+        one = Remediation(target=target, type=type, rule=rule, field=field, value=value, original=original)
+        return show_evidence(row.id, one, names)
+
+    def suffered(id: str, type: RemediationType, rule: str, field: str, value: str, original: str) -> EvidenceShown:
+        one = Remediation(target=row.id, type=type, rule=rule, field=field, value=value, original=original)
+        return show_evidence(id, one, names)
 
     return (
         *reader.fetch("answer_evidence", made, deployment_id=row.id),
@@ -189,9 +211,8 @@ def _near_misses(row: DeploymentRow) -> tuple[NearMissShown, ...]:
     return tuple(NearMissShown(rule=str(rule), reason=str(reason), value=str(value)) for rule, reason, value in found)
 
 
-def _corrections(reader: Reader, ids: list[str]) -> tuple[CorrectionShown, ...]:
+def _corrections(reader: Reader, ids: list[str], names: Mapping[str, str]) -> tuple[CorrectionShown, ...]:
     """The audit trail of a deployment and of those that were merged into it."""
-    names = {key.id: key.name for key in list_keys(reader)}
     return tuple(
         CorrectionShown(
             deployment=one.override.deployment_id, told_at=one.received_at, by=one.by, by_name=names.get(one.by, one.by),

@@ -1,6 +1,5 @@
 """The rules in force as people read them: in order of precedence, with what each decided lately, and what is wrong with their newest file."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from bot.answers.trial_questions import TrialQuestion
 from bot.dora.definitions import Problem
 from bot.dora.instants import Instant
 from bot.dora.overrides import OVERRIDE
-from bot.dora.remediation import REWORK, ROLLBACK
+from bot.dora.remediation import ROLLBACK
 from bot.dora.rules import NO_RULES, OwnRule, Rule, RuleSet, ServiceRules, left_out, rules_of
 from bot.facts.catalog import RULES, load_catalog_states, load_definitions, load_rules
 from bot.store import Reader, Value
@@ -18,10 +17,7 @@ from bot.store import Reader, Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """A rule: how many deployments it decided in the window, and when the last of these finished.
-
-    `deployments` is `None` where several rules blame nobody: which of them decided is kept nowhere.
-    """
+    """A rule: how many deployments it decided in the window, and when the last of these finished."""
 
     kind: str
     id: str
@@ -29,7 +25,7 @@ class RuleInForce:
     pattern: str
     enabled: bool
     blame: str
-    deployments: int | None
+    deployments: int
     last_at: Instant | None
 
 
@@ -87,20 +83,17 @@ def show_rules_in_force(reader: Reader, question: TrialQuestion) -> RulesInForce
     window, service = question.window, question.filters.service
     where: dict[str, Value] = {"from_at": window.start, "to_at": window.end, "service": service or ""}
     decided = {one.rule: one for one in reader.fetch("answer_rule_counts", _Decided, **where)}
-    rework = [at for flags, at in reader.fetch("answer_rework", _pair, **where) if REWORK in json.loads(flags)]
     everywhere = load_rules(reader)
     own = {one.service: one for one in load_definitions(reader) if one.rules != NO_RULES}
     mine = own[service].rules if service in own else NO_RULES
-    blameless = _blameless(everywhere, [one.rules for one in own.values()])
     problems = next((state.problems for state in load_catalog_states(reader) if state.kind == RULES), ())
 
     def shown(kind: str, rule: Rule) -> RuleInForce:
         found = decided.get(rule.id)
-        count: int | None = found.deployments if found is not None else 0
-        last = found.last_at if found is not None else None
-        if rule.id in blameless:
-            count, last = (len(rework), max(rework, default=None)) if len(blameless) == 1 else (None, None)
-        return RuleInForce(kind=kind, **asdict(rule), deployments=count, last_at=last)
+        return RuleInForce(
+            kind=kind, **asdict(rule), deployments=found.deployments if found is not None else 0,
+            last_at=found.last_at if found is not None else None,
+        )  # fmt: skip
 
     rules = rules_of(everywhere, mine)
     counts = Counter({name: one.deployments for name, one in decided.items()})
@@ -129,11 +122,6 @@ def entries_left_out(reader: Reader, service: str) -> dict[tuple[str, str], str]
     return {(one.section, one.id): one.reason for one in left_out(load_rules(reader), said)}
 
 
-def _blameless(rules: RuleSet, own: list[ServiceRules]) -> set[str]:
-    sets = [rules, *(rules_of(rules, one) for one in own)]
-    return {rule.id for each in sets for rule in each.static if rule.enabled and rule.blame == "none"}
-
-
 def _own(said: ServiceRules, rules: RuleSet) -> list[OwnRuleShown]:
     known = {rule.id for rule in (*rules.linked, *rules.static)}
 
@@ -141,7 +129,3 @@ def _own(said: ServiceRules, rules: RuleSet) -> list[OwnRuleShown]:
         return OwnRuleShown(kind=kind, **asdict(one), new=one.id not in known)
 
     return [shown("linked", one) for one in said.linked] + [shown("static", one) for one in said.static]
-
-
-def _pair(flags: str, at: Instant) -> tuple[str, Instant]:
-    return flags, at

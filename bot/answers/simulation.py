@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from bot.answers.deployments import change_failure, recovery_time
-from bot.answers.explain import EvidenceShown
+from bot.answers.explain import show_evidence
 from bot.answers.rows import (
     DeploymentRow,
     Pending,
@@ -39,10 +39,11 @@ from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.dora.metrics import Formula, Measured, Window, is_rework, measure
 from bot.dora.reasons import NotComputed
-from bot.dora.remediation import REWORK, DeploymentType
+from bot.dora.remediation import DeploymentType
 from bot.dora.rules import Rule, RuleSet
 from bot.dora.series_past import has_identity
 from bot.dora.simulation import Confusion, NearMiss, Proposal, Trial, Verdict, changed_rules, confusion
+from bot.facts.keys import key_names
 from bot.sources.rule_trial import write_rules
 from bot.store import Reader
 
@@ -89,6 +90,7 @@ def answer_trial(
     hurry()
     entries = list(_entries(reader, source, question, proposal, counted, pending, focus or None, hurry, progress))
     entries.sort(key=lambda entry: (entry.row.finished_at, entry.row.id), reverse=True)
+    names = key_names(reader)
     formulas = question.formula or _formula(today), question.formula or _formula(proposed)
     differences = [entry for entry in entries if entry.today != entry.proposed]
     misses = [(entry.row, miss) for entry in entries for miss in entry.near_misses]
@@ -102,7 +104,7 @@ def answer_trial(
         metrics=_both(None, entries, window, formulas),
         services=tuple(_both(name, members, window, formulas) for name, members in _by_service(entries)),
         differing=len(differences),
-        differences=tuple(map(_difference, differences[:most])),
+        differences=tuple(_difference(entry, names) for entry in differences[:most]),
         nearly=len(misses),
         near_misses=tuple(_near_miss(row, miss) for row, miss in misses[:most]),
         overrides_today=_compared(confusion((entry.told, bool(entry.today.blamed_by)) for entry in entries)),
@@ -152,8 +154,8 @@ def _entries(
 
 
 def _is_unsure(row: DeploymentRow, pending: Pending) -> bool:
-    """Whether what is derived of a deployment may be out of date, does not say which rule decided, or has near misses without a text."""
-    if row.type is None or row.not_computed(pending) == NotComputed.PENDING or REWORK in row.flags:
+    """Whether what is derived of a deployment may be out of date, or has near misses without a text."""
+    if row.type is None or row.not_computed(pending) == NotComputed.PENDING:
         return True
     return row.near_misses not in (None, "[]") and any(value for _, _, value in json.loads(row.near_misses or "[]"))
 
@@ -205,12 +207,12 @@ def _finished_at(reader: Reader, id: str) -> Instant | None:
     return None if row is None else row.finished_at
 
 
-def _difference(entry: _Entry) -> DifferenceShown:
+def _difference(entry: _Entry, names: Mapping[str, str]) -> DifferenceShown:
     row = entry.row
     return DifferenceShown(
         id=row.id, service=row.service_shown, env=row.env_shown or None, version=row.version or None, commit_sha=row.commit_sha,
-        finished_at=row.finished_at, today=_verdict(row.id, entry.today, entry.measured_today),
-        proposed=_verdict(row.id, entry.proposed, entry.measured),
+        finished_at=row.finished_at, today=_verdict(row.id, entry.today, entry.measured_today, names),
+        proposed=_verdict(row.id, entry.proposed, entry.measured, names),
     )  # fmt: skip
 
 
@@ -222,20 +224,15 @@ def _near_miss(row: DeploymentRow, one: NearMiss) -> NearMissShown:
     )  # fmt: skip
 
 
-def _verdict(id: str, verdict: Verdict, measured: Measured) -> VerdictShown:
+def _verdict(id: str, verdict: Verdict, measured: Measured, names: Mapping[str, str]) -> VerdictShown:
     return VerdictShown(
         type=verdict.type,
         change_failure=verdict.failed,
         mended_by=verdict.mended_by,
         recovery_time=measured.recovery_time,
         rules=verdict.rules,
-        evidence=tuple(
-            EvidenceShown(
-                deployment=id, target=one.target, type=one.type, rule=one.rule, field=one.field, value=one.value, original=one.original
-            )
-            for one in verdict.mends
-        ),
-    )  # fmt: skip
+        evidence=tuple(show_evidence(id, one, names) for one in verdict.mends),
+    )
 
 
 def _by_service(entries: Iterable[_Entry]) -> list[tuple[str, list[_Entry]]]:

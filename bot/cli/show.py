@@ -184,7 +184,9 @@ def explain_command(deployment_id: str, as_json: bool) -> None:
         "id", "service", "env", "version", "finished_at", "type", "predecessor", "not_computed", "merged_into", "change_failure",
     ):  # fmt: skip
         click.echo(f"{name + ':':<18}{_plain(shown.get(name))}")
-    for name in ("counts", "flags", "evidence", "near_misses", "overrides"):
+    for one in found.evidence:
+        click.echo(f"{'evidence:':<18}{explain.in_words(one)}")
+    for name in ("counts", "flags", "near_misses", "overrides"):
         click.echo(f"{name + ':':<18}{json.dumps(shown.get(name), ensure_ascii=False)}")
     if found.patterns is not None:
         click.echo(f"{'patterns:':<18}{', '.join(found.patterns.patterns)} ({found.patterns.origin})")

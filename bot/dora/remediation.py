@@ -27,8 +27,6 @@ REINSTATED = "reinstated"
 """It restores what a rollback replaced."""
 MOVED_BACKWARDS = "moved_backwards"
 """It went back to a commit that was never deployed."""
-REWORK = "rework"
-"""A rule with `blame: none` calls it rework: a rollforward without a failed deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +54,9 @@ class Carried:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remediation:
     """`target` failed, by this evidence: the rule, its field, the text it saw, and the version, full sha (hex) or pull request number
-    that the text points to. For a rollback: the sha or version, and the id of the deployment it restores."""
+    that the text points to. For a rollback: the sha or version, and the id of the deployment it restores.
+
+    Of a rule with `blame: none` target and original are "": it is rework, and nothing failed."""
 
     target: str
     type: Literal["rollback", "rollforward"]
@@ -154,7 +154,7 @@ def _classify_next(
     elif linked.reland:
         kind, remediations = "standard", ()
     else:
-        kind, remediations = _static(subjects, past, rules, flags, reasons)
+        kind, remediations = _static(subjects, past, rules, reasons)
     return Classified(
         deployment_id=deployment.id,
         type=kind,
@@ -189,8 +189,8 @@ class _Parts:
         """Whether one of the changes belongs to what a text points to."""
         if original.sha is not None and (original.sha in self._shas or original.sha in self._behind):
             return True
-        if original.number is not None:
-            return original.number in self._numbers
+        if original.number is not None and original.number in self._numbers:
+            return True
         return not self._shas.isdisjoint(original.commits)
 
 
@@ -308,25 +308,23 @@ def _blame(link: Link, asked: _Asked) -> tuple[Deployment | None, NotRemediation
 
 
 def _static(
-    subjects: Sequence[Subject], past: SeriesPast, rules: CompiledRules, flags: set[str], reasons: list[Reason]
+    subjects: Sequence[Subject], past: SeriesPast, rules: CompiledRules, reasons: list[Reason]
 ) -> tuple[DeploymentType, tuple[Remediation, ...]]:
-    """The first static rule that sees something decides; it blames the deployment just before."""
+    """The first static rule that sees something decides; it blames the deployment just before, or nobody."""
     for rule in rules.static:
         texts = (text for subject in subjects for text in subject.texts.get(rule.rule.field, ()))
         hit = next((hit for text in texts for hit in matches(rule, (text,))), None)
         if hit is None:
             continue
-        if rule.rule.blame == "none":
-            flags.add(REWORK)
-            return "rollforward", ()
-        if past.last is not None:
+        blamed = past.last if rule.rule.blame == "previous" else None
+        if blamed is not None or rule.rule.blame == "none":
             remediation = Remediation(
-                target=past.last.id,
+                target="" if blamed is None else blamed.id,
                 type="rollforward",
                 rule=rule.rule.id,
                 field=rule.rule.field,
                 value=hit.seen,
-                original=_name(past.last),
+                original="" if blamed is None else _name(blamed),
             )
             return "rollforward", (remediation,)
         reasons.append(Reason(rule=rule.rule.id, reason=NotRemediation.NO_PREDECESSOR, value=hit.seen))

@@ -18,7 +18,7 @@ from bot.dora.deployments import Deployment
 from bot.dora.instants import Instant
 from bot.dora.overrides import Correction, correct
 from bot.dora.pull_requests import PullRequest
-from bot.dora.remediation import REWORK, ROLLBACK, Carried, Classified, DeploymentType, Remediation, classify
+from bot.dora.remediation import ROLLBACK, Carried, Classified, DeploymentType, Remediation, classify
 from bot.dora.reverts import Origins
 from bot.dora.rules import (
     BadRuleError,
@@ -229,7 +229,7 @@ def simulate(
     def judge(rules: CompiledRules) -> tuple[list[Classified], dict[str, Verdict]]:
         heard = [_hear(one, rules) if one.changes else one for one in series]
         found = classify(heard, rules, origins, settled=settled, recall=recall)
-        return found, _verdicts(inside, found, rules, own, naming)
+        return found, _verdicts(inside, found, own, naming)
 
     found, before = judge(today)
     after = before
@@ -278,7 +278,6 @@ def _hear(carried: Carried, rules: CompiledRules) -> Carried:
 def _verdicts(
     inside: Sequence[Carried],
     found: Sequence[Classified],
-    rules: CompiledRules,
     own: Mapping[str, Correction],
     naming: Sequence[Correction],
 ) -> dict[str, Verdict]:
@@ -299,17 +298,9 @@ def _verdicts(
         failed = word.failed if word is not None else mender is not None if has_identity(carried.deployment) else None
         verdicts[id] = Verdict(
             type=one.type, failed=failed, mended_by=mender if failed else None, mends=one.remediations, flags=one.flags,
-            rules=_deciding(carried, one, rules), blamed_by=frozenset(blamed.get(id, ())),
+            rules=tuple(dict.fromkeys(each.rule for each in one.remediations)), blamed_by=frozenset(blamed.get(id, ())),
         )  # fmt: skip
     return verdicts
-
-
-def _deciding(carried: Carried, one: Classified, rules: CompiledRules) -> tuple[str, ...]:
-    if REWORK not in one.flags:
-        return tuple(dict.fromkeys(each.rule for each in one.remediations))
-    seen = [sight for sight in _sights(carried, (), same_version=False) if sight.unseen is None]
-    blameless = (rule for rule in rules.static if rule.rule.blame == "none")
-    return next(((rule.rule.id,) for rule in blameless if any(_first(rule, sight) for sight in seen if sight.field == rule.rule.field)), ())
 
 
 class _Sight(NamedTuple):

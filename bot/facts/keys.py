@@ -83,6 +83,11 @@ def list_keys(reader: Reader) -> list[ApiKey]:
     return reader.fetch("api_keys", _api_key)
 
 
+def key_names(reader: Reader) -> dict[str, str]:
+    """What keys are called, by their ids, revoked ones too; one without a name is not in it."""
+    return {key.id: key.name for key in list_keys(reader) if key.name}
+
+
 def revoke_key(writer: Writer, key_id: str, *, now: Instant) -> bool:
     """Close a key for good; whether there was one to close."""
     known = any(key.id == key_id and key.revoked_at is None for key in list_keys(writer))

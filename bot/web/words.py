@@ -102,7 +102,6 @@ CHANGE_FLAGS: Mapping[str, str] = {
 FLAGS: Mapping[str, str] = {
     "reinstated": "It restores what a rollback had replaced, so it is no rollback itself.",
     "moved_backwards": "It went back to an older commit that was never deployed here.",
-    "rework": "It is rework: a rule that blames no deployment recognised it.",
 }
 
 

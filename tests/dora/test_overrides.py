@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from bot.dora.overrides import UNSET, Correction, Override, Unset, correct, corrections_of, fold
-from bot.dora.remediation import REWORK, Classified, Remediation
+from bot.dora.remediation import Classified, Remediation
 
 
 def said(failed: bool | Unset | None = UNSET, kind: str | Unset | None = UNSET, by: str = "fix") -> Override:
@@ -88,8 +88,10 @@ def test_of_two_types_given_the_newer_holds() -> None:
 
 
 def test_rework_without_blame_stays_rework() -> None:
-    unplanned = Classified(deployment_id="fix", type="rollforward", flags=(REWORK,))
-    assert corrected([mends("bad"), unplanned], correction(False))["fix"] == ("rollforward", [], None)
+    rework = Remediation(target="", type="rollforward", rule="unplanned", field="pr_label", value="unplanned", original="")
+    unplanned = Classified(deployment_id="fix", type="rollforward", remediations=(rework,))
+    assert corrected([mends("bad"), unplanned], correction(False))["fix"] == ("rollforward", [""], None)
+    assert corrected([mends("bad"), unplanned], correction(True, "rollback", "fix"))["fix"] == ("rollback", ["", "bad"], None)
 
 
 def test_a_mistake_of_a_merged_deployment_is_one_of_the_deployment_that_counts() -> None:

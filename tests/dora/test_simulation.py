@@ -105,7 +105,8 @@ def test_a_rule_that_blames_nobody_is_named_all_the_same() -> None:
     story = versions("V1", "V2")
     story.deploy(story.pull(1, labels=("urgent",)), version="V3")
     found = tried(story, replace(URGENT, blame="none"))
-    assert (found["D3"].after.type, found["D3"].after.rules, found["D3"].after.mends) == ("rollforward", ("urgent",), ())
+    (evidence,) = found["D3"].after.mends
+    assert (found["D3"].after.type, found["D3"].after.rules, evidence.target) == ("rollforward", ("urgent",), "")
     assert found["D2"].after.failed is False
 
 

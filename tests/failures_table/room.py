@@ -29,12 +29,8 @@ SCOPES = ("read", "deployments:write", "failures:write")
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
-    """What the API says of everything: deployments with their explanation by id, metrics by (service, env or "*").
+    """What the API says of everything: deployments with their explanation by id, metrics by (service, env or "*")."""
 
-    `people` are the names of the keys with which people spoke.
-    """
-
-    people: dict[str, str] = field(default_factory=dict)
     deployments: dict[str, Any] = field(default_factory=dict)
     metrics: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
 
@@ -99,7 +95,7 @@ class Room:
     async def ask(self, explained: Collection[str] | None = None) -> Answers:
         """All that the API says; given ids, why only of those and of all that are not standard."""
         self.door.now[0] = LATER
-        found = Answers(people={self.key.id: self.key.name})
+        found = Answers()
         page = await self._get("/api/v1/deployments", [*ALL_TIME, ("limit", "1000")])
         assert page["next"] is None
         for row in page["data"]:

@@ -39,24 +39,27 @@ def observed_of(played: Played, ids: Mapping[tuple[int, str], str], answers: Ans
     number = played.case.number
     names = {id: name for (case, name), id in ids.items() if case == number}
     mine = {id: row for id, row in answers.deployments.items() if row["service"].endswith(f"-{number}")}
-    rows = [_row(row, names, answers.people) for row in mine.values()]
+    rows = [_row(row, names) for row in mine.values()]
     return sorted(rows) + [_measured(played, numbers, answers) for numbers in played.case.numbers]
 
 
-def _row(row: Mapping[str, Any], names: Mapping[str, str], people: Mapping[str, str]) -> str:
+def _row(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     mended = row["remediation"]
     after = "" if mended is None else f"{names.get(mended['id'], mended['id'])} after {duration(row['recovery_time'])}"
-    why = " <br> ".join(sorted(_why(row, names, people)))
+    why = " <br> ".join(sorted(_why(row, names)))
     return f"{names.get(row['id'], row['id'])} | {row['type']} | {FAILED[row['change_failure']]} | {after} | {why}"
 
 
-def _why(row: Mapping[str, Any], names: Mapping[str, str], people: Mapping[str, str]) -> Iterator[str]:
+def _why(row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     for one in row["evidence"]:
         if one["deployment"] == row["id"]:
+            if one["target"] is None:
+                yield f'rework by {one["rule"]}: {one["field"]} "{one["value"]}"'
+                continue
             original = names.get(one["original"], one["original"])
             original = f"#{original}" if original.isdecimal() and len(original) < 20 else original
-            target, seen = names.get(one["target"], one["target"]), people.get(one["value"], one["value"])
-            yield f'mends {target} by {one["rule"]}: {one["field"]} "{seen}" → {original}'
+            target = names.get(one["target"], one["target"])
+            yield f'mends {target} by {one["rule"]}: {one["field"]} "{one["value"]}" → {original}'
     for one in row["near_misses"]:
         yield f'not by {one["rule"]}: {one["reason"]} "{one["value"]}"'
     yield from (f"flag {flag}" for flag in row["flags"])

@@ -5,12 +5,19 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
+from bot.answers.explain import explain, in_words
+from bot.dora.changes import Limits
+from bot.dora.rules import Rule, RuleSet
 from bot.facts.catalog import load_definition_files, load_service_rules
 from bot.facts.sources import load_selection
 from bot.pipeline.catalog import read_catalog, record_catalog
+from bot.pipeline.derive import Deriver
+from bot.pipeline.explain import StoredExplainSource
+from bot.pipeline.history import HistoryCache
 from bot.store.migrating import migrate_sqlite
 from bot.store.migrating_postgres import migrate_postgres
 from bot.store.named import FOLDER
@@ -97,5 +104,28 @@ def test_rules_in_definitions_of_before_they_were_read_are_read(
         assert [(one.id, one.enabled) for one in found.static] == [("hotfix-title", False)]
         files = {one.path: one.blob for one in store.read(load_definition_files)}
         assert files["gone"] is None and files["there"] not in (None, b"\x12"), "another one than the next fetch sees"
+    finally:
+        store.close()
+
+
+def test_rework_of_before_evidence_was_kept_is_told_with_its_evidence(old_store: Callable[..., str]) -> None:
+    rules = RuleSet(linked=(), static=(Rule(id="night", field="version", pattern="^v1$", blame="none"),))
+    store = open_store(
+        old_store(
+            16,
+            ROW.format(source="api"),
+            f"INSERT INTO catalog VALUES ('rules', 'x', 1, '{msgspec.json.encode(rules).decode()}', '[]')",
+            "INSERT INTO classification (deployment_id, type, flags, reasons) VALUES ('tag-1', 'rollforward', '[\"rework\"]', '[]')",
+        )
+    )
+    try:
+        store.migrate()
+        deriver = Deriver(store, HistoryCache(), limits=Limits(), clock=lambda: 10)
+        while deriver.derive_next():
+            pass
+        found = store.read(lambda reader: explain(reader, StoredExplainSource(limits=Limits()), "tag-1"))
+        assert found is not None
+        assert [in_words(one) for one in found.evidence] == ['rework by rule night: version "v1"']
+        assert (found.flags, found.deployment.type, found.deployment.change_failure) == ((), "rollforward", False)
     finally:
         store.close()

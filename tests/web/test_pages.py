@@ -277,6 +277,17 @@ async def test_a_deployment_opens_down_to_commits_reasons_and_evidence(aiohttp_c
     await load(client, "/deployments/nobody", status=404)
 
 
+async def test_rework_that_blames_nobody_is_told_by_its_rule(aiohttp_client, store):
+    seed = Seed()
+    seed.deployment("d1", "Shop", NOW - DAY, version="v1")
+    seed.derived("d1", type="rollforward", not_computed="first_deployment")
+    seed.remediation("d1", "", type="rollforward", rule="unplanned", field="pr_label", value="night work", original="")
+    client = await browse(aiohttp_client, store, seed)
+    page = await load(client, "/deployments/d1")
+    assert "nothing that failed, and is rework: rule unplanned saw “night work” in pr_label" in page.words
+    assert not any("pending" in value or value == "/deployments/" for value in (*page.values, *page.links))
+
+
 async def test_hostile_texts_make_no_new_nodes(aiohttp_client, store, tmp_path):
     assert len(HOSTILE) >= 20
     kinds = ("/services/{}?env=all", "/?env=all&service={}", "/?env=all&tag={}")

@@ -75,7 +75,7 @@ JOIN deployment d ON d.id = r.deployment_id
 WHERE r.target IN (:keys)
 
 -- name: answer_evidence
--- What a deployment remediated, and by which rule.
+-- What a deployment remediated, and by which rule; target '' is rework that remediated nothing.
 SELECT r.target, r.type, r.rule, r.field, r.value, r.original
 FROM remediation r WHERE r.deployment_id = :deployment_id ORDER BY r.target
 

@@ -14,8 +14,8 @@ SELECT d.id, d.env, d.finished_at FROM deployment d
 WHERE d.service IN (:keys) AND d.gone = 0 AND d.finished_at >= :from_at AND d.finished_at <= :to_at
 
 -- name: remediated_by
--- What these deployments remediated.
-SELECT r.deployment_id, r.target FROM remediation r WHERE r.deployment_id IN (:keys)
+-- Which deployments these remediated.
+SELECT r.deployment_id, r.target FROM remediation r WHERE r.deployment_id IN (:keys) AND r.target <> ''
 
 -- name: later_in_series
 -- The deployments of a series that finished at an instant or later, the earliest first.
