@@ -101,7 +101,11 @@ def _squash_or_rebase(history: History, pull_request: PullRequest, merged: int, 
             graph = history.graph
             run = _rebased_run(graph, merged, own)
             if len(run) > 1 or (run and graph.twin(merged) in _last_twins(graph, head, own)):
-                return Introduced(landing=Landing.REBASE, commits=tuple(graph.sha(at) for at in reversed(run)))
+                return Introduced(
+                    landing=Landing.REBASE,
+                    commits=tuple(graph.sha(at) for at, _ in reversed(run)),
+                    rebased=tuple(graph.sha(before) for _, before in reversed(run)),
+                )
     return _squash(history, pull_request, squashed=merged, commits=[merged])
 
 
@@ -140,9 +144,10 @@ def _own_commits(history: History, head: int, *, beside: int) -> list[int] | Non
     return [at for at in _parents_first(history, graph.between([base], head)) if at != beside]
 
 
-def _rebased_run(graph: CommitGraph, merged: int, own: list[int]) -> list[int]:
-    """The longest run of first-parent commits ending at `merged` that are, in order, twins of the head's own; newest first."""
-    run: list[int] = []
+def _rebased_run(graph: CommitGraph, merged: int, own: list[int]) -> list[tuple[int, int]]:
+    """The longest run of first-parent commits ending at `merged` that are, in order, twins of the head's own; each with its twin,
+    the newest first."""
+    run: list[tuple[int, int]] = []
     left = list(own)
     for at in graph.first_parent_chain(merged):
         if graph.is_merge(at):
@@ -151,8 +156,7 @@ def _rebased_run(graph: CommitGraph, merged: int, own: list[int]) -> list[int]:
             left.pop()
         if not left:
             break
-        left.pop()
-        run.append(at)
+        run.append((at, left.pop()))
     return run
 
 

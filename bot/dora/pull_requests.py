@@ -65,13 +65,14 @@ class Introduced:
     """The commits that a merged pull request brought to its target branch.
 
     `commits` are on the target branch. `originals` are those a squash merge replaced (in topological order; empty when they
-    cannot be had, then `flag` says why), `squashed` is the commit that stands for them. `head_missing` asks the mirror to fetch
-    the pull request's head.
+    cannot be had, then `flag` says why), `squashed` is the commit that stands for them. `rebased` are, of a rebase, those that
+    became `commits`, in their order. `head_missing` asks the mirror to fetch the pull request's head.
     """
 
     landing: Landing
     commits: tuple[Sha, ...]
     squashed: Sha | None = None
     originals: tuple[Sha, ...] = ()
+    rebased: tuple[Sha, ...] = ()
     flag: str | None = None
     head_missing: bool = False

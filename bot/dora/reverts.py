@@ -35,6 +35,10 @@ class Origins(Protocol):
         """The pull request whose merge made this commit: its merge commit, squashed commit, or the last of its rebase."""
         ...
 
+    def rebased_as(self, sha: Sha) -> Sha | None:
+        """What the rebase merge of a pull request made of a commit of its head; `None` for any other commit."""
+        ...
+
     def commits_of_merge(self, sha: Sha) -> Sequence[Sha]:
         """The commits of `merge^1..merge`; none when it is no merge."""
         ...
@@ -68,7 +72,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """What a text points to: a pull request, a commit, or both. `commits` are those of a merge that belongs to no pull request."""
+    """What a text points to: a pull request, a commit, or both. `commits` stand for it as well: those of a merge that belongs to no
+    pull request, or the commit as it was before its rebase."""
 
     number: int | None = None
     sha: Sha | None = None
@@ -144,13 +149,15 @@ def find_original(hit: Hit, subject: Subject, origins: Origins) -> Original | No
 
 
 def _by_sha(hit: Hit, origins: Origins) -> Original | None:
-    sha = origins.resolve_sha(hit.value)
-    if sha is None:
+    named = origins.resolve_sha(hit.value)
+    if named is None:
         return None
+    landed = origins.rebased_as(named)
+    sha, before = (named, ()) if landed is None else (landed, (named,))
     number = origins.pull_request_merged_as(sha)
     if number is not None:
-        return Original(number=number, sha=sha)
-    return Original(sha=sha, commits=tuple(origins.commits_of_merge(sha)))
+        return Original(number=number, sha=sha, commits=before)
+    return Original(sha=sha, commits=before or tuple(origins.commits_of_merge(sha)))
 
 
 _NAMED = re2.compile(r"([A-Za-z0-9_.\-]+(?:/[A-Za-z0-9_.\-]+)*)[#!]$")

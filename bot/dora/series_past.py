@@ -118,14 +118,14 @@ class SeriesPast:
         return None if at is None else self._deployments[at]
 
     def latest_carrying(self, repository: str, original: Original) -> Deployment | None:
-        """The latest deployment that carried an original: the commit itself, else its pull request, else commits of the merge."""
+        """The latest deployment that carried an original: the commit itself, else its pull request, else what stands for it."""
         for deployment_id, sha, original_of, number in self.recall(repository, original):
             if deployment_id in self._position:
                 self._note(self._position[deployment_id], sha, original_of, number)
         at = None if original.sha is None else self._carried_sha.get((repository, original.sha))
         if at is None and original.number is not None:
             at = self._carried_number.get((repository, original.number))
-        elif at is None:
+        if at is None:
             parts = (self._carried_sha.get((repository, sha)) for sha in original.commits)
             at = max((part for part in parts if part is not None), default=None)
         return None if at is None else self._deployments[at]

@@ -1,7 +1,7 @@
 """Record what events say of a pull request, and mark what that may change."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from bot.dora.commits import Sha
@@ -91,13 +91,15 @@ class _Pointing(NamedTuple):
     target_sha: Sha | None
 
 
-def pointing_to(reader: Reader, repository_id: int, told: PullRequest) -> set[int]:
+def pointing_to(reader: Reader, repository_id: int, told: PullRequest, *, shas: Collection[Sha] = ()) -> set[int]:
     """The reverts that this pull request's texts, merge or commits may decide: those that point to it, and to those in turn.
+
+    `shas` are commits that a text may name for it, beside those that it was merged as.
 
     It is one of them itself if such a chain leads back to it.
     """
     rows = reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
-    merged_as = {sha for sha in (told.merge_sha, told.squash_sha) if sha is not None}
+    merged_as = {sha for sha in (told.merge_sha, told.squash_sha, *shas) if sha is not None}
     found = {
         row.number for row in rows if row.number != told.number and (row.target_sha in merged_as or _may_name(row, told))
     }

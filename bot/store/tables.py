@@ -137,6 +137,11 @@ _TABLES = (
         key="repository_id sha number role",
     ),
     _table(
+        "rebased",
+        "repository_id sha number landed merged_at",
+        key="repository_id sha number",
+    ),
+    _table(
         "pull_request_flag",
         "repository_id number rule field value target target_sha",
         key="repository_id number",

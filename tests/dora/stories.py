@@ -35,6 +35,7 @@ class Known:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     pull_messages: dict[int, tuple[str, ...]] = field(default_factory=dict)
     merges: Mapping[Sha, Sequence[Sha]] = field(default_factory=dict)
+    rebased: Mapping[Sha, Sha] = field(default_factory=dict)
 
     def resolve_sha(self, prefix: str) -> Sha | None:
         found = [each for each in self.messages if each.hex().startswith(prefix)]
@@ -42,6 +43,9 @@ class Known:
 
     def pull_request_merged_as(self, sha: Sha) -> int | None:
         return next((number for number, pull in self.pulls.items() if pull.merge_sha == sha), None)
+
+    def rebased_as(self, sha: Sha) -> Sha | None:
+        return self.rebased.get(sha)
 
     def commits_of_merge(self, sha: Sha) -> Sequence[Sha]:
         return self.merges.get(sha, ())

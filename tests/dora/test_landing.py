@@ -168,7 +168,9 @@ def test_a_rebase_may_drop_commits(repo: Repository) -> None:
     """b was in main already, git left it out."""
     repo.commit("a'", "m3", of="a")
     repo.commit("c'", "a'", of="c")
-    assert story(repo.landed("c'", head="c")) == ("rebase", "a' c'", "", None)
+    found = repo.landed("c'", head="c")
+    assert story(found) == ("rebase", "a' c'", "", None)
+    assert found is not None and found.rebased == (sha("a"), sha("c")), "each with what became of it"
 
 
 def test_a_rebase_that_dropped_its_last_commit(repo: Repository) -> None:

@@ -54,6 +54,43 @@ def test_the_sha_of_a_merge_commit_stands_for_its_pull_request() -> None:
     assert story.mended() == {"D4": ["rollforward", "D3"]}
 
 
+def rebased() -> Story:
+    """#1 was a1, a2 in its head and landed as b1, b2, the last of which is what it was merged as; D2 carries both."""
+    story = Story()
+    a1, a2, b1, b2 = (story.commit(name, name) for name in ("a1", "a2", "b1", "b2"))
+    story.known.rebased = {a1: b1, a2: b2}
+    story.known.pulls[1] = PullRequest(number=1, title="Cart", merged_at=1_000, merge_sha=b2)
+    story.deploy()
+    story.deploy(b1, b2)
+    changes = tuple(CarriedChange(sha=each, message="", number=1) for each in (b1, b2))
+    story.series[1] = replace(story.series[1], changes=changes)
+    return story
+
+
+@pytest.mark.parametrize(("named", "landed"), [("a1", "b1"), ("a2", "b2")])
+def test_a_commit_as_it_was_before_its_rebase_is_what_it_became(named: str, landed: str) -> None:
+    story = rebased()
+    story.deploy(story.commit("ee", f"This reverts commit {sha(named).hex()}."))
+    assert story.mended() == {"D3": ["rollforward", "D2"]}
+    assert [one.original for found in story.classified() for one in found.remediations] == [sha(landed).hex()]
+    flag = flag_pull_request(PullRequest(number=2), [f"This reverts commit {sha(named).hex()}."], RULES, story.known)
+    assert flag is not None and flag.target_sha == sha(landed)
+    assert flag.target == (1 if named == "a2" else None), "what a pull request was merged as stands for it"
+
+
+def test_what_was_deployed_before_its_rebase_is_found_where_nothing_else_is() -> None:
+    """A series that deploys the branch: D2 carried a1, which is b1 elsewhere."""
+    story = rebased()
+    a2 = CarriedChange(sha=sha("a2"), message="")
+    story.series[1] = replace(story.series[1], changes=(a2,))
+    revert = story.commit("ee", f"This reverts commit {sha('a2').hex()}.")
+    story.deploy(revert)
+    assert story.mended() == {"D3": ["rollforward", "D2"]}
+    story.series[1] = replace(story.series[1], changes=())
+    story.series[2] = replace(story.series[2], changes=(*story.series[2].changes, a2))
+    assert story.reasons() == {"D3": [("revert-sha", "same_deployment")]}
+
+
 @pytest.mark.parametrize("named", ["5aaaaaaa", "c1"])
 def test_a_squashed_commit_and_its_originals_both_point_home(named: str) -> None:
     """D2 carried c1 in place of the squashed 5a, and D4 a squashed revert whose own message names either."""

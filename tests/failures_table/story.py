@@ -228,11 +228,20 @@ class _Play:
             told = {"message": message} if message else {}
             self.repo.merge(number, how, by=BEN, **told)  # type: ignore[arg-type]
             self.names[f"#{number}"] = self.repo.pull(number).merge_sha or ""
+            if how == "rebase":
+                self._name_rebased(number)
             return
         self.names[f"#{number}"] = self.repo.merge(number, how, by=BEN)  # type: ignore[arg-type]
         squashed = self.repo.merge_requests[number].squash_commit_sha
         if squashed:
             self.names[f"#{number}.squashed"] = squashed
+
+    def _name_rebased(self, number: int) -> None:
+        """What became of each of its commits."""
+        made = [name for name in self.names if name.startswith(f"#{number}.")]
+        landed = self.git.commits_between(None, self.names[f"#{number}"])
+        for name, sha in zip(reversed(made), reversed(landed), strict=False):
+            self.names[f"{name} rebased"] = sha
 
     def _label(self, found: re.Match[str], _: Line) -> None:
         self.forge.now += PAUSE

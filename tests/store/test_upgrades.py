@@ -129,3 +129,20 @@ def test_rework_of_before_evidence_was_kept_is_told_with_its_evidence(old_store:
         assert (found.flags, found.deployment.type, found.deployment.change_failure) == ((), "rollforward", False)
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("kind", ["rebase", "squash"])
+def test_what_was_rebased_before_is_looked_at_again(old_store: Callable[..., str], kind: str) -> None:
+    store = open_store(
+        old_store(
+            16,
+            f"INSERT INTO landing VALUES (7, 1, '{kind}', '', 1, NULL, NULL)",
+            "INSERT INTO mark (stage, key, from_at, version, attempts, run_at, error) VALUES ('repositories', '[7]', 5, 2, 1, 9, 'x')",
+        )
+    )
+    try:
+        store.migrate()
+        marks = store.read(lambda reader: reader.fetch("due_marks", lambda *row: row, now=5, n=9))
+        assert marks == ([("repositories", "[7]", 0, 3, 1)] if kind == "rebase" else [])
+    finally:
+        store.close()

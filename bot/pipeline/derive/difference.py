@@ -26,6 +26,7 @@ CLASSIFICATION = DerivedTable(name="classification", key=("deployment_id",), del
 REMEDIATION = DerivedTable(name="remediation", key=("deployment_id", "target"), delete="delete_remediation")
 LANDING = DerivedTable(name="landing", key=("repository_id", "number"), delete="delete_landing")
 INTRODUCED = DerivedTable(name="introduced", key=("repository_id", "sha", "number", "role"), delete="delete_introduced")
+REBASED = DerivedTable(name="rebased", key=("repository_id", "sha", "number"), delete="delete_rebased")
 FLAG = DerivedTable(name="pull_request_flag", key=("repository_id", "number"), delete="delete_pull_request_flag")
 
 

@@ -61,6 +61,10 @@ class StoredOrigins:
         rows = self._reader.fetch("pull_requests_merged_as", _Merged, repository_id=self._id, sha=sha)
         return min(((row.merged_at, row.number) for row in rows), default=(0, None))[1]
 
+    def rebased_as(self, sha: Sha) -> Sha | None:
+        """What the rebase merge of a pull request made of a commit of its head; of several the earliest."""
+        return next(iter(self._reader.fetch("rebased_as", bytes, repository_id=self._id, sha=sha)), None)
+
     def commits_of_merge(self, sha: Sha) -> Sequence[Sha]:
         """The commits of `merge^1..merge`; none when it is no merge."""
         graph = self._history.graph

@@ -19,7 +19,7 @@ from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_ser
 from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
 from bot.facts.reports import forge_to_tell, want_report
 from bot.facts.repositories import RepositoryRow
-from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, Edit, difference
+from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, REBASED, Edit, difference
 from bot.pipeline.derive.origins import StoredOrigins
 from bot.pipeline.derive.sources import Sources
 from bot.store import Reader, Row, Writer
@@ -56,6 +56,9 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     old_landing = reader.fetch("landing_of", _row, repository_id=repository_id, number=number)
     new_introduced = _introduced_rows(repository_id, pull_request, found)
     introduced_edits = difference(INTRODUCED, old_introduced, new_introduced)
+    old_rebased = reader.fetch("rebased_of", _row, repository_id=repository_id, number=number)
+    new_rebased = _rebased_rows(repository_id, pull_request, found)
+    rebased_edits = difference(REBASED, old_rebased, new_rebased)
     landing_edits = difference(LANDING, old_landing, _landing_rows(repository_id, pull_request, found))
     new_flag = _flag_rows(reader, sources, repository, history, pull_request, found)
     old_flag = reader.fetch("flag_of", _row, repository_id=repository_id, number=number)
@@ -68,19 +71,20 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     elif not landing_edits:
         redo = ()
     others: set[int] = set()
-    if pull_request is not None and (introduced_edits or flag_edits):
-        others.update(pointing_to(reader, repository_id, pull_request))
+    if pull_request is not None and (introduced_edits or rebased_edits or flag_edits):
+        named = {bytes(sha) for row in (*old_rebased, *new_rebased) for sha in (row[1], row[3])}  # type: ignore[arg-type]
+        others.update(pointing_to(reader, repository_id, pull_request, shas=named))
         if others and new_flag and introduced_edits:
             # Reverts that point to each other: this one's messages, as the other sees them, are only stored now.
             others.add(number)
     if landing_edits:
         others.update(_built_upon(reader, repository_id, history, pull_request))
     return Derived(
-        edits=(*introduced_edits, *landing_edits, *flag_edits),
+        edits=(*introduced_edits, *rebased_edits, *landing_edits, *flag_edits),
         changes_of=redo,
         classification_of=(*carrying, *((series, LATEST) for series in series_with_own_links(reader, repository_id))),
         repository_id=repository_id,
-        introduced_changed=bool(introduced_edits or landing_edits),
+        introduced_changed=bool(introduced_edits or rebased_edits or landing_edits),
         others=tuple(sorted(others)),
         head_ref=_missing_head(repository, pull_request, found),
         number=number,
@@ -151,6 +155,13 @@ def _introduced_rows(repository_id: int, pull_request: PullRequest | None, found
     landed = [(repository_id, sha, number, "landed", i, merged_at) for i, sha in enumerate(found.commits)]
     originals = [(repository_id, sha, number, "original", i, merged_at) for i, sha in enumerate(found.originals)]
     return [*landed, *originals]
+
+
+def _rebased_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:
+    if pull_request is None or found is None or pull_request.merged_at is None:
+        return []
+    pairs = zip(found.rebased, found.commits, strict=False)
+    return [(repository_id, sha, pull_request.number, landed, pull_request.merged_at) for sha, landed in pairs]
 
 
 def _landing_rows(repository_id: int, pull_request: PullRequest | None, found: Introduced | None) -> list[Row]:

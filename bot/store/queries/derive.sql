@@ -30,6 +30,10 @@ DELETE FROM landing WHERE repository_id = :repository_id AND number = :number
 -- A pull request did not introduce this commit.
 DELETE FROM introduced WHERE repository_id = :repository_id AND sha = :sha AND number = :number AND role = :role
 
+-- name: delete_rebased
+-- A pull request's rebase did not make anything of this commit.
+DELETE FROM rebased WHERE repository_id = :repository_id AND sha = :sha AND number = :number
+
 -- name: delete_pull_request_flag
 -- A pull request is neither revert nor hotfix any more.
 DELETE FROM pull_request_flag WHERE repository_id = :repository_id AND number = :number
@@ -96,6 +100,14 @@ SELECT number, kind, flag FROM landing WHERE repository_id = :repository_id
 -- What one pull request introduced.
 SELECT repository_id, sha, number, role, position, merged_at FROM introduced
 WHERE repository_id = :repository_id AND number = :number
+
+-- name: rebased_of
+-- What the rebase of one pull request made of the commits of its head.
+SELECT repository_id, sha, number, landed, merged_at FROM rebased WHERE repository_id = :repository_id AND number = :number
+
+-- name: rebased_as
+-- What a rebase made of a commit, the earliest merge first.
+SELECT landed FROM rebased WHERE repository_id = :repository_id AND sha = :sha ORDER BY merged_at, number
 
 -- name: landing_of
 -- How one pull request landed.

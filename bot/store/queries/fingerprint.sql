@@ -40,6 +40,11 @@ FROM landing l JOIN repository r ON r.id = l.repository_id ORDER BY r.name, l.nu
 SELECT r.name, i.sha, i.number, i.role, i.position, i.merged_at
 FROM introduced i JOIN repository r ON r.id = i.repository_id ORDER BY r.name, i.sha, i.number, i.role
 
+-- name: fingerprint_rebased
+-- What rebases made of the commits of every pull request.
+SELECT r.name, b.sha, b.number, b.landed, b.merged_at
+FROM rebased b JOIN repository r ON r.id = b.repository_id ORDER BY r.name, b.sha, b.number
+
 -- name: fingerprint_flags
 -- Every flagged pull request.
 SELECT r.name, f.number, f.rule, f.field, f.value, f.target, f.target_sha
