@@ -35,12 +35,12 @@ class Chain:
     key_names: Mapping[str, str]
 
 
-def load_chain(reader: Reader, row: DeploymentRow, found: Explanation) -> Chain:
-    """The chain of a deployment that was explained."""
+def load_chain(reader: Reader, row: DeploymentRow, found: Explanation, *, visible: frozenset[str] = frozenset()) -> Chain:
+    """The chain of a deployment that was explained; failures as who may see these services alone (all, if none) sees them."""
     return Chain(
         said=_said(reader, row, found),
         later=_later(reader, row),
-        failures=_failures(reader, row.id),
+        failures=_failures(reader, row.id, visible),
         pending=_pending(reader, row),
         key_names=key_names(reader),
     )
@@ -65,10 +65,10 @@ def _later(reader: Reader, row: DeploymentRow) -> tuple[DeploymentShown, ...]:
     return show_deployments(reader, rows)
 
 
-def _failures(reader: Reader, id: str) -> tuple[tuple[Attribution, FailureShown], ...]:
+def _failures(reader: Reader, id: str, visible: frozenset[str]) -> tuple[tuple[Attribution, FailureShown], ...]:
     found = []
     for link in failures_of_deployment(reader, id)[:MOST_FAILURES]:
-        row = next(one for one in load_failures(reader, link.failure.id) if one.source == link.failure.source)
+        row = next(one for one in load_failures(reader, link.failure.id, visible=visible) if one.source == link.failure.source)
         found.append((link, show_failure(row)))
     return tuple(found)
 

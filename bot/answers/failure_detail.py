@@ -2,10 +2,10 @@
 
 Rules: around a failure are the deployments of its services and envs that finished within 24 hours before it or while it lasted, and
 those that it is attributed to, whenever they finished. Deployments that do not count (their source is off, another source's word of a
-release) are left out. A key that is limited to services sees the deployments of those alone.
+release) are left out. Who may see some services alone sees the failure and the deployments of those alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, Literal, NamedTuple
 
@@ -97,10 +97,10 @@ class _Near(NamedTuple):
 
 
 def find_failure(
-    reader: Reader, id: str, *, source: str | None, now: Instant, may_see: Callable[[str], bool] = lambda service: True
+    reader: Reader, id: str, *, source: str | None, now: Instant, visible: frozenset[str] = frozenset()
 ) -> tuple[FailureRow, FailureDetail] | None:
     """A failure with everything about it; `None` when nobody knows it. Of several sources that which counts is meant, else the first."""
-    rows = load_failures(reader, id)
+    rows = load_failures(reader, id, visible=visible)
     selection = load_selection(reader, "failures")
     named = [row for row in rows if source in (None, row.source)]
     counted = [row for row in named if counts(selection, row.source, row.started_at)]
@@ -109,7 +109,7 @@ def find_failure(
         return None
     links = attribute_failure(reader, row) if row in counted else ()
     spans = load_spans(reader, [row])[row.source, row.id]
-    around, left_out = _around(reader, row, links, now=now, may_see=may_see)
+    around, left_out = _around(reader, row, links, now=now)
     return row, FailureDetail(
         failure=show_failure(row),
         envs=row.envs_shown,
@@ -127,7 +127,7 @@ def find_failure(
         left_out=left_out,
         nothing=next((link for link in links if link.level is Level.NONE), None),
         sources=tuple(one.source for one in rows),
-        pagerduty=find_pagerduty_incident(reader, id) if row.source == PAGERDUTY else None,
+        pagerduty=find_pagerduty_incident(reader, id, visible=visible) if row.source == PAGERDUTY else None,
     )
 
 
@@ -153,30 +153,29 @@ def _restored(row: FailureRow, spans: Sequence[Span]) -> Restored:
 
 
 def _around(
-    reader: Reader, row: FailureRow, links: Iterable[Attribution], *, now: Instant, may_see: Callable[[str], bool]
+    reader: Reader, row: FailureRow, links: Iterable[Attribution], *, now: Instant
 ) -> tuple[tuple[Around, ...], int]:
     """The deployments around a failure, and how many more there are."""
     linked = {link.deployment.id: link for link in links if link.deployment is not None}
     services = {*row.services, *(link.deployment.service for link in linked.values() if link.deployment is not None)}
     until = min(LATEST, max(now, row.started_at) if row.finished_at is None else row.finished_at)
     period = {"from_at": max(0, row.started_at - BEFORE), "to_at": until}
-    found = reader.fetch_in("deployments_around", _Near, sorted(filter(may_see, services)), **period)
+    found = reader.fetch_in("deployments_around", _Near, sorted(services), **period)
     near = sorted((one for one in found if not row.envs or one.env in row.envs), key=lambda one: (one.finished_at, one.id))
     before = [one.id for one in near if one.finished_at <= row.started_at]
     during = [one.id for one in near if one.finished_at > row.started_at]
     mending = [link.deployment.mended.id for link in linked.values() if link.deployment and link.deployment.mended]
     chosen = dict.fromkeys([*before[-MOST:], *during[:MOST], *linked, *mending])
-    shown = _load(reader, list(chosen), row, linked, until, may_see)
+    shown = _load(reader, list(chosen), row, linked, until)
     return shown, len(set(before) | set(during)) - len(chosen.keys() & {*before, *during})
 
 
 def _load(
-    reader: Reader, ids: list[str], failure: FailureRow, linked: dict[str, Attribution], until: Instant,
-    may_see: Callable[[str], bool],
-) -> tuple[Around, ...]:  # fmt: skip
+    reader: Reader, ids: list[str], failure: FailureRow, linked: dict[str, Attribution], until: Instant
+) -> tuple[Around, ...]:
     pending, shown = load_pending(reader), Shown(reader)
     rows = [row.under(shown) for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, ids)]
-    rows = sorted((row for row in rows if row.counted(pending) and may_see(row.service)), key=lambda row: (row.finished_at, row.id))
+    rows = sorted((row for row in rows if row.counted(pending)), key=lambda row: (row.finished_at, row.id))
     remedies = load_remedies(reader, [row.id for row in rows])
     mends: dict[str, list[str]] = {}
     for id, target in sorted(reader.fetch_in("remediated_by", _pair, [row.id for row in rows])):

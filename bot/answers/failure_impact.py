@@ -60,7 +60,7 @@ def overview(
     reader: Reader, filters: Filters, *, severity: str | None, state: str | None, after: Key | None, limit: int, now: Instant
 ) -> FailureOverview:
     """The failures that match and count: those of a page after a key, those that are open, and what all of them did."""
-    period = Filters(from_at=filters.from_at, to_at=filters.to_at)
+    period = Filters(from_at=filters.from_at, to_at=filters.to_at, visible=filters.visible)
     every = list(stream_failures(reader, period, chunk=EVERYTHING))
     filters = under_current_name(filters, Shown(reader))
     rows = [row for row in every if filters.source in (None, row.source) and row.matches(filters, severity) and state in (None, row.state)]

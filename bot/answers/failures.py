@@ -1,18 +1,19 @@
 """Failures of all sources: one reading that every answer about them shares, and the list of the API.
 
 Rules: a failure counts if its source is on for its `started_at`; the others are kept, left out of lists, and found by their id.
-Several services, teams or envs are matched each; where one is shown, it is the first.
+Several services, teams or envs are matched each; where one is shown, it is the first. Who may see some services alone sees a failure as
+if it named those alone, and how many others there are.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from bot.answers.cursors import Cursor
-from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
+from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, may_name, parse_filters
 from bot.dora.definitions import attached_tags
 from bot.dora.failures import State
 from bot.dora.instants import Duration, Instant
@@ -47,6 +48,8 @@ class FailureRow:
     services: tuple[str, ...]
     """Canonical, sorted."""
     services_shown: tuple[str, ...]
+    others: int
+    """Services that it names beside these, which are not to be told."""
     envs: tuple[str, ...]
     """Canonical; none at all: no env was given."""
     envs_shown: tuple[str, ...]
@@ -108,6 +111,8 @@ class FailureShown:
     started_at: Instant
     finished_at: Instant | None
     time_to_restore: Duration | None
+    other_services: int
+    """How many more it names that the asker may not see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +198,8 @@ def stream_failures(
             n=chunk,
         )
         counted = [row for row in rows if counts(selection, row.source, row.started_at)]
-        yield from (row for row in _failures(reader, counted, shown) if row.matches(filters, severity))
+        found = _seen(_failures(reader, counted, shown, filters.visible), filters.visible)
+        yield from (row for row in found if row.matches(filters, severity))
         if len(rows) < chunk:
             return
         after = (rows[-1].started_at, rows[-1].id, rows[-1].source)
@@ -210,17 +216,19 @@ def load_open_failures(reader: Reader, filters: Filters, *, severity: str | None
     filters = under_current_name(filters, shown)
     rows = reader.fetch("answer_open_failures", _Row, source=filters.source or "")
     counted = [row for row in rows if counts(selection, row.source, row.started_at)]
-    return [row for row in _failures(reader, counted, shown) if row.matches(filters, severity)]
+    found = _seen(_failures(reader, counted, shown, filters.visible), filters.visible)
+    return [row for row in found if row.matches(filters, severity)]
 
 
-def load_failure(reader: Reader, id: str) -> FailureRow | None:
+def load_failure(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> FailureRow | None:
     """One failure, whether its source is on or not; `None` when nobody knows it, or it was deleted."""
-    return next(iter(load_failures(reader, id)), None)
+    return next(iter(load_failures(reader, id, visible=visible)), None)
 
 
-def load_failures(reader: Reader, id: str) -> list[FailureRow]:
-    """The failures of an id, one for each source that uses it, whether those are on or not."""
-    return list(_failures(reader, reader.fetch("answer_failures_by_id", _Row, id=id), Shown(reader)))
+def load_failures(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> list[FailureRow]:
+    """The failures of an id, one for each source that uses it, whether those are on or not. One that is left without services may
+    not be seen."""
+    return list(_failures(reader, reader.fetch("answer_failures_by_id", _Row, id=id), Shown(reader), visible))
 
 
 def load_failures_naming(reader: Reader, *, commit_sha: bytes | None, version: str) -> list[FailureRow]:
@@ -244,22 +252,34 @@ def show_failure(row: FailureRow) -> FailureShown:
         started_at=row.started_at,
         finished_at=row.finished_at,
         time_to_restore=row.time_to_restore,
+        other_services=row.others,
     )
 
 
-def _failures(reader: Reader, rows: Sequence[_Row], shown: Shown) -> Iterator[FailureRow]:
+def _seen(rows: Iterable[FailureRow], visible: frozenset[str]) -> Iterator[FailureRow]:
+    """Where some services alone may be seen, the failures that name one of them."""
+    return (row for row in rows if row.services or not visible)
+
+
+def _failures(
+    reader: Reader, rows: Sequence[_Row], shown: Shown, visible: frozenset[str] = frozenset()
+) -> Iterator[FailureRow]:
+    """Failures with what the definitions of their services say, where those may be seen."""
     defined = _load_defined(reader, {service for row in rows for service in _texts(row.services)})
     for row in rows:
-        found = _failure(row, defined)
+        found = _failure(row, defined, visible)
         if row.repository in shown.moved:
             found = replace(found, repository=shown.current(row.repository, row.started_at))
         yield found
 
 
-def _failure(row: _Row, defined: Mapping[str, Defined]) -> FailureRow:
-    services = _texts(row.services)
+def _failure(row: _Row, defined: Mapping[str, Defined], visible: frozenset[str]) -> FailureRow:
+    every = _texts(row.services)
+    services = tuple(service for service in every if may_name(service, visible))
     return FailureRow(
-        id=row.id, source=row.source, services=services, services_shown=_texts(row.services_shown), envs=_texts(row.envs),
+        id=row.id, source=row.source, services=services,
+        services_shown=tuple(service for service in _texts(row.services_shown) if may_name(service, visible)),
+        others=len(every) - len(services), envs=_texts(row.envs),
         envs_shown=_texts(row.envs_shown), own_teams=_texts(row.teams), own_tags=_texts(row.tags),
         defined=tuple(defined[service] for service in services if service in defined), name=row.name, severity=row.severity,
         version=row.version, repository=row.repository, repository_url=row.repository_url,

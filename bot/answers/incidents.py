@@ -1,15 +1,15 @@
 """Incidents as the original's client reads them: the object, a page of them, and a search with its facets.
 
 Rules: instants are RFC 3339 to the microsecond and durations whole seconds, as its models have them; what is not known is left out or
-null as they allow. Spans of states are in epoch seconds.
+null as they allow. Spans of states are in epoch seconds. Of an incident's services only those are named that the asker may see.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from bot.answers.encode import rfc3339
-from bot.answers.questions import Form, InvalidParameterError, Parameters
+from bot.answers.questions import Form, InvalidParameterError, Parameters, may_name
 from bot.dora.failures import Span, State
 from bot.dora.incidents import Field, Incident
 from bot.dora.instants import SECOND, Instant
@@ -22,6 +22,8 @@ DEFAULT_SIZE, MAX_SIZE = 10, 100
 MAX_OFFSET = 10**9
 SORTS = ("-created", "created")
 PAGE = ("page[size]", "page[offset]", "include")
+SERVICES = "services"
+"""The field that names them."""
 UNKNOWN = "UNKNOWN"
 """The severity of an incident that nobody gave one."""
 
@@ -67,7 +69,7 @@ def list_incidents(reader: Reader, page: IncidentPage, *, services: frozenset[st
     """A page of the incidents, newest first; of a key that is limited to services only theirs."""
     heads = load_heads(reader)
     if services:
-        found = [one for one in load_incidents(reader, heads) if _touches(one, services)][page.offset :][: page.size]
+        found = list(_seen(load_incidents(reader, heads), services))[page.offset :][: page.size]
     else:
         found = load_incidents(reader, heads[page.offset :][: page.size])
     return {"data": [show_incident(one) for one in found], "meta": _meta(page, len(found))}
@@ -77,7 +79,7 @@ def search_incidents(reader: Reader, search: IncidentSearch, *, services: frozen
     """The incidents that match, and how often each value of a facet occurs among all of them."""
     heads = load_heads(reader)
     every = load_incidents(reader, reversed(heads) if search.ascending else heads)
-    found = [one for one in every if (not services or _touches(one, services)) and search.query.matches(_fields(one))]
+    found = [one for one in _seen(every, services) if search.query.matches(_fields(one))]
     shown = found[search.page.offset :][: search.page.size]
     attributes = {
         "facets": _facets(found),
@@ -147,9 +149,19 @@ def _meta(page: IncidentPage, shown: int) -> dict[str, object]:
     return {"pagination": {"size": shown, "offset": page.offset, "next_offset": page.offset + shown}}
 
 
-def _touches(incident: Incident, services: frozenset[str]) -> bool:
-    """Whether one of its services is among these (lower case)."""
-    return not services.isdisjoint(service.casefold() for service in incident.services)
+def seen_by(incident: Incident, services: frozenset[str]) -> Incident:
+    """The incident with those of its services alone that may be seen (lower case; none at all: every one)."""
+
+    def seen(field: Field) -> Field:
+        named = field.name == SERVICES
+        return replace(field, values=tuple(one for one in field.values if may_name(one, services))) if named else field
+
+    return replace(incident, fields=tuple(map(seen, incident.fields)))
+
+
+def _seen(incidents: Iterable[Incident], services: frozenset[str]) -> Iterator[Incident]:
+    """What may be seen of each; an incident is left out where that is none of its services."""
+    return (one for one in (seen_by(incident, services) for incident in incidents) if one.services or not services)
 
 
 def _fields(incident: Incident) -> Fields:

@@ -31,9 +31,12 @@ _SORTS: Final[Mapping[str, Callable[[FailureRow], _Value]]] = {
 SORTS: Final = tuple(_SORTS)
 
 
-def list_failures(reader: Reader, request: ListRequest) -> list[Json]:
-    """The failures that are asked for and count, as resources; what has no value to sort by comes last."""
-    window = Filters(from_at=request.from_at, to_at=None if request.to_at is None else request.to_at + 1)
+def list_failures(reader: Reader, request: ListRequest, *, visible: frozenset[str]) -> list[Json]:
+    """The failures that are asked for and count, as resources; what has no value to sort by comes last.
+
+    Of their services the `visible` ones alone (lower case; none at all: every one).
+    """
+    window = Filters(from_at=request.from_at, to_at=None if request.to_at is None else request.to_at + 1, visible=visible)
     found = (row for row in stream_failures(reader, window) if request.query.matches(search_fields(row)))
     if (request.sort, request.descending) == ("started_at", True):
         return [_resource(row) for row in islice(found, request.limit)]

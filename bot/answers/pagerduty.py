@@ -1,9 +1,10 @@
 """PagerDuty as pages show it: whether its webhooks are taken, and how an incident was found to be whose it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bot.answers.questions import may_name
 from bot.answers.setup import LOOKED_BACK, LastDelivery
 from bot.dora.instants import Instant
 from bot.dora.pagerduty import Found, Step, map_incident
@@ -80,13 +81,18 @@ def load_receiving(reader: Reader, settings: Settings, *, now: Instant) -> Recei
     )
 
 
-def find_pagerduty_incident(reader: Reader, id: str) -> PagerDutyIncident | None:
-    """What PagerDuty says of an incident, and by which step it was mapped; `None` when no event is about it."""
+def find_pagerduty_incident(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> PagerDutyIncident | None:
+    """What PagerDuty says of an incident, and by which step it was mapped; `None` when no event is about it.
+
+    Of its services the `visible` ones alone (lower case; none at all: every one), be it by PagerDuty's name of the same kind.
+    """
     incident = load_incident(reader, id)
     if incident.started_at is None:
         return None
     mapped = map_incident(incident, load_directory(reader))
-    service = incident.service
+    hidden = {name.strip().casefold() for name in mapped.services.names if not may_name(name, visible)}
+    service = None if incident.service is None or incident.service.name.strip().casefold() in hidden else incident.service
+    services = replace(mapped.services, names=tuple(name for name in mapped.services.names if may_name(name, visible)))
     return PagerDutyIncident(
         id=id,
         url=incident.url,
@@ -96,7 +102,7 @@ def find_pagerduty_incident(reader: Reader, id: str) -> PagerDutyIncident | None
         priority=incident.priority or None,
         dd_env=incident.dd_env or None,
         mapped_by=(
-            _evidence("envs", mapped.envs), _evidence("services", mapped.services), _evidence("teams", mapped.teams),
+            _evidence("envs", mapped.envs), _evidence("services", services), _evidence("teams", mapped.teams),
         ),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -58,6 +58,8 @@ class Asker:
     production_envs: Collection[str] = ("prod", "production", "live")
     timezone: str = "UTC"
     web_roots: WebRoots = field(default_factory=lambda: NO_ROOTS)
+    visible: frozenset[str] = frozenset()
+    """The services (lower case) that the answer may name; none at all: every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class Filters:
     tags: tuple[str, ...] = ()
     echo: Mapping[str, str | tuple[str, ...]] | None = None
     """The filters but `from` and `to` as asked, in the canonical spelling."""
+    visible: frozenset[str] = field(default=frozenset(), compare=False)
+    """As the asker's: nothing that is asked for, but what the answer may say of failures of several services."""
 
     @property
     def narrow(self) -> bool:
@@ -175,6 +179,11 @@ class Form:
             raise InvalidParameterError("cursor", "cursor is what `next` of the page before said.") from error
 
 
+def may_name(service: str, visible: frozenset[str]) -> bool:
+    """Whether an answer may name a service to who may see these alone (lower case; none at all: every one)."""
+    return not visible or service.strip().casefold() in visible
+
+
 def storable(text: str) -> bool:
     """Whether a text can be compared with a stored one at all (no NUL, no half characters)."""
     return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
@@ -232,6 +241,7 @@ def parse_filters(form: Form, asker: Asker, *, tz: ZoneInfo | None = None) -> Fi
         source=source,
         tags=tags,
         echo=echo,
+        visible=asker.visible,
     )
 
 
@@ -266,17 +276,7 @@ def with_window(filters: Filters, *, now: Instant) -> Filters:
     from_at = max(0, min(to_at, now) - DEFAULT_DAYS * DAY) if filters.from_at is None else filters.from_at
     if from_at > to_at:
         raise InvalidParameterError("from", "from lies after to (which is now, if not given).")
-    return Filters(
-        from_at=from_at,
-        to_at=to_at,
-        service=filters.service,
-        team=filters.team,
-        envs=filters.envs,
-        repository=filters.repository,
-        source=filters.source,
-        tags=filters.tags,
-        echo=filters.echo,
-    )
+    return replace(filters, from_at=from_at, to_at=to_at)
 
 
 def _canonical(text: str | None) -> str | None:

@@ -17,7 +17,7 @@ from bot.dora.lead_time import STAGES
 from bot.dora.metrics import summarise
 from bot.store import Reader
 from bot.web import words
-from bot.web.auth import READ, Row
+from bot.web.auth import PRINCIPAL, READ, Row
 from bot.web.charts import stacked
 from bot.web.context import EXPLAIN
 from bot.web.reading import asked, from_path, limit_to_services, not_found, parameters, read
@@ -53,7 +53,7 @@ async def show_deployment(request: web.Request, *, typed: Typed = NOTHING_TYPED,
         if found is None or row is None:
             raise not_found()
         limit_to_services(request, found.deployment.service)
-        chain = load_chain(reader, row, found)
+        chain = load_chain(reader, row, found, visible=request[PRINCIPAL].services)
         known = sorted(_others(found, chain) - {id})
         return found, chain, {other: deployments.find_deployment(reader, other) for other in known}
 

@@ -85,14 +85,14 @@ async def failure_json(request: web.Request) -> web.Response:
 def _asked_for(request: web.Request) -> Callable[[Reader], FailureDetail]:
     """Reads the failure that a path and its `source` name, with what the key may see of it; raises HttpError 400, 403 or 404."""
     source = asked(lambda: Form(parameters(request), known=("source",)).text("source"))
-    id, now, may_see = from_path(request, "id"), request.app[CLOCK](), request[PRINCIPAL].may_touch
+    id, now, visible = from_path(request, "id"), request.app[CLOCK](), request[PRINCIPAL].services
 
     def work(reader: Reader) -> FailureDetail:
-        found = find_failure(reader, id, source=source and source.lower(), now=now, may_see=may_see)
+        found = find_failure(reader, id, source=source and source.lower(), now=now, visible=visible)
         if found is None:
             raise not_found()
         row, detail = found
-        limit_to_services(request, next(filter(may_see, row.services), None))
+        limit_to_services(request, next(iter(row.services), None))
         return detail
 
     return work

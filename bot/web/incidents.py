@@ -81,8 +81,9 @@ async def get_incident(request: web.Request) -> web.Response:
     incident = await read(request, lambda reader: load_incident(reader, id))
     if incident is None:
         raise not_found()
-    limit_to_services(request, next(filter(request[PRINCIPAL].may_touch, incident.services), None))
-    return _answer(incident)
+    shown = answers.seen_by(incident, request[PRINCIPAL].services)
+    limit_to_services(request, next(iter(shown.services), None))
+    return _answer(shown)
 
 
 async def get_incidents(request: web.Request) -> web.Response:

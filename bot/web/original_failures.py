@@ -50,7 +50,8 @@ async def create_failure(request: web.Request) -> web.Response:
 async def list_failures(request: web.Request) -> web.Response:
     """Failures that match a query, the latest begun first unless asked otherwise."""
     parse = partial(parse_list, type=answers.LIST_TYPE, sorts=answers.SORTS, default_sort=answers.DEFAULT_SORT)
-    return await answer_list(request, answers.list_failures, parse)
+    answer = partial(answers.list_failures, visible=request[PRINCIPAL].services)
+    return await answer_list(request, answer, parse)
 
 
 async def get_failure(request: web.Request) -> web.Response:
@@ -58,9 +59,8 @@ async def get_failure(request: web.Request) -> web.Response:
     id = from_path(request, "id")
 
     def work(reader: Reader) -> Json:
-        row = _known(reader, id)
-        may_touch = request[PRINCIPAL].may_touch
-        limit_to_services(request, next(filter(may_touch, row.services), None))
+        row = _known(reader, id, visible=request[PRINCIPAL].services)
+        limit_to_services(request, next(iter(row.services), None))
         return answers.show_failure(reader, row)
 
     return json_api({"data": await read(request, work)})
@@ -82,8 +82,8 @@ async def delete_failure(request: web.Request) -> web.Response:
     return json_api({"data": None}, status=202)
 
 
-def _known(reader: Reader, id: str) -> FailureRow:
-    row = load_failure(reader, id)
+def _known(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> FailureRow:
+    row = load_failure(reader, id, visible=visible)
     if row is None:
         raise not_found()
     return row

@@ -19,7 +19,7 @@ def asker(request: web.Request) -> Asker:
     settings = request.app[SETTINGS]
     return Asker(
         now=request.app[CLOCK](), production_envs=settings.production_envs, timezone=settings.default_timezone,
-        web_roots=settings.web_roots,
+        web_roots=settings.web_roots, visible=request[PRINCIPAL].services,
     )
 
 

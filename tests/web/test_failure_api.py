@@ -257,6 +257,7 @@ async def test_failures_in_our_own_list(store: Store) -> None:
         assert rest["data"][1] == {
             "id": one, "services": ["shopist"], "team": None, "env": "Prod", "name": "Down", "severity": "High", "source": "api",
             "state": "resolved", "started_at": "2023-08-31T14:26:14Z", "finished_at": "2023-08-31T14:27:44Z", "time_to_restore": 90,
+            "other_services": 0,
         }  # fmt: skip
         for parameters, ids in (
             ({"service": "SHOP"}, {two}), ({"service": "cart"}, {two}), ({"env": "none"}, {two}), ({"env": "production"}, {one, two, three}),

@@ -127,7 +127,7 @@ async def test_the_time_to_restore_is_the_sum_of_active_periods(store: Store) ->
             assert failure == {
                 "id": id, "services": ["cart", "Shopist"], "team": "Core", "env": "Prod", "name": "Down", "severity": "SEV-2",
                 "source": "incidents", "state": shown, "started_at": "2026-09-21T14:13:20Z", "finished_at": finished,
-                "time_to_restore": restore,
+                "time_to_restore": restore, "other_services": 0,
             }  # fmt: skip
         found = await get(door, f"{PATH}/search", query="state:resolved")
         analytics = found["data"]["attributes"]["incidents"][0]["data"]["attributes"]["field_analytics"]

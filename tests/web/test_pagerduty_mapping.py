@@ -7,10 +7,11 @@ import pytest
 
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.pagerduty import Step, service_page
+from bot.facts.keys import READ
 from bot.sources.definitions import read_definitions
 from bot.store import Store
 from tests.support.pagerduty import alert, event, reference, service
-from tests.web.doors import API_KEY
+from tests.web.doors import API_KEY, make_key
 from tests.web.pagerduty_room import Room, open_room
 from tests.web.pagerduty_room import service as defined
 
@@ -82,6 +83,20 @@ async def test_the_page_says_which_step_gave_what(store: Store) -> None:
         assert "Services Shop definitions that name the service’s page in PagerDuty service_url" in words
         assert "Team Payments PagerDuty’s own names pagerduty" in words
         assert 'href="https://acme.pagerduty.com/incidents/Q0STORY1"' in page
+
+
+async def test_a_key_of_one_service_is_told_of_no_other(store: Store) -> None:
+    """Of PagerDuty's own name of the other neither."""
+    limited = make_key(store, READ, services=("shop",)).key
+    async with open_room(store) as room:
+        await room.tell(triggered(title="Down", alerts=[alert("env:prod,service:shop,service:checkout api")]))
+        told = []
+        for key in (API_KEY, limited):
+            for path in ("/api/v1/failures/Q0STORY1", "/failures/Q0STORY1"):
+                async with room.door.client.get(path, headers={"Authorization": f"Bearer {key}"}) as answer:
+                    assert answer.status == 200
+                    told.append("checkout api" in (await answer.text()).lower())
+        assert told == [True, True, False, False]
 
 
 async def test_an_event_without_monitor_never_weakens(store: Store) -> None:
