@@ -44,6 +44,7 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 @click.option("--from-releases", "releases", is_flag=True, help="Make a deployment of every release that was published.")
 @click.option("--from-forge-deployments", "forge_deployments", is_flag=True, help="Count what GitHub or GitLab knows as deployed.")
 @click.option("--pull-requests", "pull_requests", is_flag=True, help="Read pull requests from GitHub and GitLab.")
+@click.option("--issues", "issues", is_flag=True, help="Read issues and incidents from GitHub and GitLab, where they are a source of failures.")
 @click.option("--incidents-from", "incidents_from", metavar="URL", help="Read the incidents of the past two years, e.g. https://api.datadoghq.com.")
 @click.option("--api-key-file", type=_FILE, help="A file with the API key for --incidents-from (default: DD_API_KEY).")
 @click.option("--app-key-file", type=_FILE, help="A file with its application key (default: DD_APP_KEY).")
@@ -55,26 +56,27 @@ def sync(repositories: tuple[str, ...], name: str | None, as_json: bool) -> None
 @click.option("--forget", is_flag=True, help="Take back what was asked for with the same options: its deployments go.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def backfill(
-    tags: str | None, releases: bool, forge_deployments: bool, pull_requests: bool, incidents_from: str | None,
+    tags: str | None, releases: bool, forge_deployments: bool, pull_requests: bool, issues: bool, incidents_from: str | None,
     api_key_file: Path | None, app_key_file: Path | None, service: str, env: str, repository: str | None, since: datetime | None, no_prereleases: bool, forget: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Bring in what happened before: deployments out of tags, releases and forge deployments; pull requests; incidents.
+    """Bring in what happened before: deployments out of tags, releases and forge deployments; pull requests; issues; incidents.
 
     Deployments made so keep coming: tags and releases that appear later count too, until --forget. Their source (tags, github,
     gitlab) is turned on and counts from the beginning of time; `rollforward sources disable` stops counting. Reading pull requests
-    can be interrupted: a running server goes on with it, or the same command given again.
+    and issues can be interrupted: a running server goes on with it, or the same command given again. Issues are read where their
+    source of failures is on (`rollforward sources enable github --failures`); it then counts from the beginning of time, too.
 
     Incidents are read from the original's API or another Rollforward's, with keys out of DD_API_KEY and DD_APP_KEY. Given again the
     command brings in what was changed there; what was said of an incident here stays.
     """
     kinds = {
         TAGS: tags is not None, RELEASES: releases, FORGE_DEPLOYMENTS: forge_deployments, "pull_requests": pull_requests,
-        "incidents": incidents_from is not None,
+        "issues": issues, "incidents": incidents_from is not None,
     }  # fmt: skip
     chosen = [name for name, wanted in kinds.items() if wanted]
     if len(chosen) != 1:
         raise click.UsageError(
-            "say what to bring in: --from-tags, --from-releases, --from-forge-deployments, --pull-requests or --incidents-from."
+            "say what to bring in: --from-tags, --from-releases, --from-forge-deployments, --pull-requests, --issues or --incidents-from."
         )
     kind = chosen[0]
     if (api_key_file or app_key_file) and incidents_from is None:
@@ -91,10 +93,10 @@ def backfill(
             "all forge deployments of services whose definition names the repository count while their source is on "
             "(rollforward sources): --env, --since and --forget need --service."
         )
-    if pull_requests:
+    if pull_requests or issues:
         if forget:
-            raise click.UsageError("pull requests are not forgotten.")
-        _backfill_pull_requests(repository, since, as_json)
+            raise click.UsageError(f"{_words(kind)} are not forgotten.")
+        _read_forges(kind, repository, since, as_json)
         return
     asked: dict[str, object] = {"kind": kind, "service": service, "env": env, "repository": repository}
     if tags is not None:
@@ -125,12 +127,15 @@ def _instant(date: datetime | None) -> Instant | None:
     return int(date.replace(tzinfo=UTC).timestamp()) * SECOND if date is not None else None
 
 
-def _backfill_pull_requests(repository: str | None, since: datetime | None, as_json: bool) -> None:
-    result = operate("backfill.pull_requests", repository=repository, since=_instant(since))
+def _read_forges(kind: str, repository: str | None, since: datetime | None, as_json: bool) -> None:
+    result = operate(f"backfill.{kind}", repository=repository, since=_instant(since))
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
-        click.echo(f"{result['pull_requests']:,} pull requests of {result['repositories']:,} repositories")
+        click.echo(f"{result[kind]:,} {_words(kind)} of {result['repositories']:,} repositories")
+        if "sources" in result:
+            sources = " and ".join(result["sources"])
+            click.echo(f"{result['counted']:,} of them are failures; what {sources} told counts from the beginning of time.")
         for name, error in result["errors"].items():
             click.echo(f"{name}: {error}", err=True)
     if result["errors"]:

@@ -71,9 +71,12 @@ def selection_of(labels: Iterable[str], types: Iterable[str]) -> IssueSelection:
 
 def is_failure(issue: Issue, selection: IssueSelection) -> bool:
     """Whether an issue is selected, and there."""
-    if issue.state == DELETED:
-        return False
-    return issue.kind.casefold() in selection.types or not set(selection.labels).isdisjoint(_lower(issue.labels))
+    return issue.state != DELETED and is_chosen(issue.kind, issue.labels, selection)
+
+
+def is_chosen(kind: str, labels: Iterable[str], selection: IssueSelection) -> bool:
+    """Whether an issue of that type and with these labels is one that counts as a failure."""
+    return kind.casefold() in selection.types or not set(selection.labels).isdisjoint(_lower(labels))
 
 
 def infer_failures(

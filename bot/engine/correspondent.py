@@ -19,7 +19,8 @@ from bot.dora.instants import HOUR, MINUTE, Instant
 from bot.engine.hearing import heard
 from bot.engine.pacing import PER_FORGE, Pacing, Turn
 from bot.facts import errands, outbox
-from bot.facts.errands import DEPLOYMENTS, HOOKS, LOG, PULL_REQUEST, RELEASES, REPOSITORIES, Errand
+from bot.facts.errands import DEPLOYMENTS, HOOKS, ISSUES, LOG, PULL_REQUEST, RELEASES, REPOSITORIES, Errand
+from bot.facts.issue_selections import load_issue_selection
 from bot.facts.outbox import Message
 from bot.forges import ForgeError
 from bot.forges.client import (
@@ -224,6 +225,9 @@ class Correspondent:
             return await client.deployments(repository, since=errand.since, cursor=errand.cursor)
         if errand.kind == RELEASES:
             return await client.releases(repository, cursor=errand.cursor)
+        if errand.kind == ISSUES:
+            chosen = await self.store.read_async(lambda reader: load_issue_selection(reader, errand.forge))
+            return await client.issues(repository, chosen=chosen, since=errand.since, cursor=errand.cursor)
         return await client.pull_requests(repository, since=errand.since, cursor=errand.cursor)
 
     async def _repository(self, errand: Errand) -> RepositoryKey:

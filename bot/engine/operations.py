@@ -193,27 +193,60 @@ async def _backfill_forget(runner: Runner, arguments: Mapping[str, object], prog
 
 async def _backfill_pull_requests(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
     """Read the pull requests of one repository, or of all that may be read; ends when what they changed is derived."""
+    wish = forge_backfill.wish_for_pull_requests
+    return await _read_forges(runner, arguments, progress, forges=_forges(runner), wish=wish, of="pull requests")
+
+
+async def _backfill_issues(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:
+    """Read the issues of the forges that are a source of failures, which counts all of them from now on; ends likewise."""
+    forges = await runner.store.read_async(partial(forge_backfill.issue_sources, forges=_forges(runner)))
+    if not forges:
+        raise OperationError("no source of issues is on: `rollforward sources enable github --failures` (or gitlab) turns one on")
+
+    def select(writer: Writer) -> None:
+        for forge in forges:
+            select_source(writer, "failures", forge, on=True, retroactive=True, at=now())
+
+    read = await _read_forges(runner, arguments, progress, forges=forges, wish=forge_backfill.wish_for_issues, of="issues")
+    await runner.store.write_async(select)
+    found = [await runner.store.read_async(partial(find_source, kind="failures", source=forge)) for forge in forges]
+    return {**read, "sources": list(forges), "kept": sum(one.kept for one in found), "counted": sum(one.counted for one in found)}
+
+
+def _forges(runner: Runner) -> tuple[str, ...]:
     forges = tuple(runner.clients())
     if not forges:
         raise OperationError("no forge can be asked: `rollforward setup github` makes an App, GITLAB_TOKEN opens GitLab")
+    return forges
+
+
+class _Wish(Protocol):
+    def __call__(
+        self, writer: Writer, forges: Collection[str], *, repository: str | None, since: Instant | None, now: Instant
+    ) -> dict[str, str]: ...
+
+
+async def _read_forges(
+    runner: Runner, arguments: Mapping[str, object], progress: Progress, *, forges: Sequence[str], wish: _Wish, of: str
+) -> dict[str, object]:
     store, since = runner.store, arguments.get("since")
     listing = await store.write_async(partial(forge_backfill.wish_for_repositories, forges=forges, now=now()))
     listed = await _carried_out(runner, listing, progress, of="repositories")
     repository = arguments.get("repository")
     names = await store.write_async(
         partial(
-            forge_backfill.wish_for_pull_requests, forges=forges, now=now(),
-            repository=str(repository) if repository else None, since=since if isinstance(since, int) else None,
+            wish, forges=forges, now=now(), repository=str(repository) if repository else None,
+            since=since if isinstance(since, int) else None,
         )
     )
     if not names:
         reason = "; ".join(error for _, error in listed.errors) or "our credentials reach no such repository"
         raise OperationError(f"nothing to read: {reason}")
-    end = await _carried_out(runner, list(names), progress, of="pull requests")
+    end = await _carried_out(runner, list(names), progress, of=of)
     await runner.settle(progress)
     return {
         "repositories": len(names),
-        "pull_requests": end.done,
+        of.replace(" ", "_"): end.done,
         "errors": {names.get(key, key): error for key, error in (*listed.errors, *end.errors)},
     }
 
@@ -274,6 +307,9 @@ async def _select_source(runner: Runner, arguments: Mapping[str, object], progre
         select_source(writer, kind, source, on=on, retroactive=retroactive, at=at)
         if labels or types:
             record_issue_selection(writer, source, labels=labels, types=types, at=at)
+        if on and kind == "failures" and source in runner.clients():
+            # Whatever is chosen now, webhooks told of its past only what came after them.
+            forge_backfill.wish_for_issues(writer, [source], now=at)
 
     await runner.store.write_async(work)
     await runner.settle(progress)
@@ -318,6 +354,7 @@ OPERATIONS: dict[str, Operation] = {
     "backfill": _backfill,
     "backfill.forget": _backfill_forget,
     "backfill.incidents": _backfill_incidents,
+    "backfill.issues": _backfill_issues,
     "backfill.pull_requests": _backfill_pull_requests,
     "rebuild": _rebuild,
     "replay": _replay,

@@ -4,7 +4,7 @@ Rules:
 - Equal keys are one errand. A wish during an errand lets it be carried out once more afterwards, from the beginning.
 - The cursor moves in the transaction that records what the page brought, and only from where that page began: a page whose
   process died is asked for again, one that was recorded twice counts once.
-- One that asked for pull requests stays as a row that is never due: it tells when that was done, and how much it brought. Others go.
+- One that asked for pull requests or issues stays as a row that is never due: it tells when that was done, and how much it brought. Others go.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,8 @@ REPOSITORIES: Final = "repositories"
 """All that our credentials can read."""
 PULL_REQUESTS: Final = "pull_requests"
 """Those of one repository: all of them (backfill), or those updated since an instant (reconcile)."""
+ISSUES: Final = "issues"
+"""Issues and incidents of one repository, likewise."""
 PULL_REQUEST: Final = "pull_request"
 """One, by its number: the subject."""
 DEPLOYMENTS: Final = "deployments"
@@ -28,6 +30,7 @@ HOOKS: Final = "hooks"
 LOG: Final = "log"
 """The log of the hook that is the subject."""
 
+STAYING: Final = frozenset({PULL_REQUESTS, ISSUES})
 NEVER: Final = 2**62
 """When a finished errand that stays is due."""
 REFUSED: Final = "not allowed"
@@ -72,7 +75,7 @@ class Errand:
 
 def errand_key(*, kind: str, forge: str, repository_id: int | None = None, since: Instant | None = None, subject: str = "") -> str:
     """What makes two wishes one errand: a backfill and a reconcile are two."""
-    part = "since" if kind == PULL_REQUESTS and since is not None else subject
+    part = "since" if kind in STAYING and since is not None else subject
     return f"{kind}/{forge}/{'' if repository_id is None else repository_id}/{part}"
 
 
@@ -132,7 +135,7 @@ def advance_errand(
             began_at=errand.began_at, done=done, total=total, now=now, never=NEVER,
         )
         return
-    if errand.kind == PULL_REQUESTS:
+    if errand.kind in STAYING:
         writer.execute(
             "complete_errand", key=errand.key, old=errand.cursor, reading=errand.reading, began_at=errand.began_at,
             done=done, never=NEVER,

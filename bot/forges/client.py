@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bot.dora.events import ForgeEvent, PullRequestSeen
 from bot.dora.instants import Instant
+from bot.dora.issues import IssueSelection
 from bot.forges import ForgeError
 
 if TYPE_CHECKING:
@@ -152,6 +153,11 @@ class ForgeClient(Protocol):
 
     async def releases(self, repository: RepositoryKey, *, cursor: str) -> EventPage:
         """All releases."""
+
+    async def issues(
+        self, repository: RepositoryKey, *, chosen: IssueSelection, since: Instant | None, cursor: str
+    ) -> EventPage:
+        """Issues and incidents changed since, newest first; of the chosen ones with all their openings and closings."""
 
     async def changed_paths(self, repository: RepositoryKey, number: int) -> tuple[str, ...]:
         """The paths that a pull request changes, both sides of a rename."""

@@ -46,6 +46,11 @@ def ref(text: str) -> str | None:
     return scrub(text)
 
 
+def second(at: Instant) -> str:
+    """An instant as forges are asked with it, cut to its second."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def instant(text: str | None) -> Instant | None:
     """An instant in any of the forges' spellings (ISO 8601, `… UTC`, `… +0200`); `None` if absent or outside 1970–2261."""
     if not text:

@@ -1,14 +1,25 @@
 """Pages that a forge answered: recorded as the events they are, together with how far the errand is."""
 
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
-from bot.dora.events import DeploymentSeen, ForgeEvent, PullRequestSeen, ReleaseSeen
+from bot.dora.events import DeploymentSeen, ForgeEvent, IssueSeen, PullRequestSeen, ReleaseSeen
 from bot.dora.instants import Instant
-from bot.facts.errands import PULL_REQUESTS, REPOSITORIES, Errand, advance_errand, owner_of, retry_refused, want_errand
+from bot.facts.errands import (
+    ISSUES,
+    PULL_REQUESTS,
+    REPOSITORIES,
+    Errand,
+    advance_errand,
+    owner_of,
+    retry_refused,
+    want_errand,
+)
 from bot.forges.client import RepositoryKey
+from bot.pipeline.forge_backfill import issue_sources
 from bot.pipeline.recording import record_events
 from bot.store import Reader, Store, StoreError, StoreUnavailableError, Writer
 
@@ -45,7 +56,7 @@ def record_page(
     store: Store, *, errand: Errand, events: Sequence[ForgeEvent], cursor: str, total: int | None, clock: Callable[[], Instant]
 ) -> Generator[None, None, None]:
     """Record a page in slices; the last one also moves the errand on. Can be repeated after a crash."""
-    done = sum(isinstance(event, PullRequestSeen | ReleaseSeen) for event in events)
+    done = sum(isinstance(event, PullRequestSeen | ReleaseSeen | IssueSeen) for event in events)
     done += len({event.forge_id for event in events if isinstance(event, DeploymentSeen)})
 
     def move(writer: Writer) -> None:
@@ -105,10 +116,13 @@ def _record_alone(
 
 
 def _welcome(store: Store, errand: Errand, clock: Callable[[], Instant]) -> Generator[None, None, None]:
-    """Ask for the pull requests of repositories that are new to us."""
+    """Ask for the pull requests of repositories that are new to us, and for their issues where these may be failures."""
     store.write(lambda writer: _settle_access(writer, errand, now=clock()))
-    while store.write(lambda writer: _welcome_some(writer, errand.forge, now=clock()), urgent=False) == WELCOME:
-        yield
+    has_issues = store.read(lambda reader: bool(issue_sources(reader, [errand.forge])))
+    for kind in (PULL_REQUESTS, ISSUES) if has_issues else (PULL_REQUESTS,):
+        work = partial(_welcome_some, forge=errand.forge, kind=kind, clock=clock)
+        while store.write(work, urgent=False) == WELCOME:
+            yield
 
 
 def _settle_access(writer: Writer, errand: Errand, *, now: Instant) -> None:
@@ -118,8 +132,8 @@ def _settle_access(writer: Writer, errand: Errand, *, now: Instant) -> None:
         retry_refused(writer, forge=errand.forge, now=now)
 
 
-def _welcome_some(writer: Writer, forge: str, *, now: Instant) -> int:
-    new = writer.fetch("repositories_to_welcome", _Welcome, forge=forge, n=WELCOME)
+def _welcome_some(writer: Writer, *, forge: str, kind: str, clock: Callable[[], Instant]) -> int:
+    new, now = writer.fetch("repositories_to_welcome", _Welcome, forge=forge, kind=kind, n=WELCOME), clock()
     for row in new:
-        want_errand(writer, kind=PULL_REQUESTS, forge=forge, owner=owner_of(row.name), repository_id=row.id, now=now)
+        want_errand(writer, kind=kind, forge=forge, owner=owner_of(row.name), repository_id=row.id, now=now)
     return len(new)

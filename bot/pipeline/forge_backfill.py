@@ -1,4 +1,4 @@
-"""Backfill out of forges: the pull requests of all repositories that we may read, with reviews and times in draft.
+"""Backfill out of forges: the pull requests of all repositories that we may read, with reviews and times in draft; their issues.
 
 Rules: each repository is an errand of its own, so the organisations take turns, an interruption repeats one page, and one
 repository that refuses keeps no other from being read.
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bot.dora.instants import Instant
-from bot.facts.errands import NEVER, PULL_REQUESTS, REFUSED, REPOSITORIES, find_errands, owner_of, want_errand
+from bot.facts.errands import ISSUES, NEVER, PULL_REQUESTS, REFUSED, REPOSITORIES, find_errands, owner_of, want_errand
 from bot.facts.repositories import RepositoryRow
+from bot.facts.sources import load_selection
 from bot.store import Reader, Writer
 
 HOPELESS = 3
@@ -25,7 +26,7 @@ class _Readable(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far errands are: pull requests recorded, how many there are as far as forges say, and what keeps some from ending."""
+    """How far errands are: pull requests (or issues) recorded, how many there are as far as forges say, and what keeps some from ending."""
 
     done: int
     total: int
@@ -45,13 +46,32 @@ def wish_for_pull_requests(
     writer: Writer, forges: Collection[str], *, repository: str | None, since: Instant | None, now: Instant
 ) -> dict[str, str]:
     """Ask for the pull requests of a repository, or of all that may be read; repositories' names by errand."""
+    return _wish_for(PULL_REQUESTS, writer, forges, repository=repository, since=since, now=now)
+
+
+def wish_for_issues(
+    writer: Writer, forges: Collection[str], *, repository: str | None = None, since: Instant | None = None, now: Instant
+) -> dict[str, str]:
+    """The same for issues and incidents."""
+    return _wish_for(ISSUES, writer, forges, repository=repository, since=since, now=now)
+
+
+def issue_sources(reader: Reader, forges: Collection[str]) -> tuple[str, ...]:
+    """Those of the forges whose issues are a source of failures that is on."""
+    selection = load_selection(reader, "failures")
+    return tuple(forge for forge in sorted(forges) if selection.switch(forge).on)
+
+
+def _wish_for(
+    kind: str, writer: Writer, forges: Collection[str], *, repository: str | None, since: Instant | None, now: Instant
+) -> dict[str, str]:
     rows = writer.fetch("repositories_readable", _Readable)
     if repository is not None:
         name = repository.strip().lower()
         rows = [row for row in rows if row.name == name] or [row for row in rows if row.name.endswith("/" + name)]
     return {
         want_errand(
-            writer, kind=PULL_REQUESTS, forge=row.forge, owner=owner_of(row.name), repository_id=row.id, since=since, now=now
+            writer, kind=kind, forge=row.forge, owner=owner_of(row.name), repository_id=row.id, since=since, now=now
         ): row.name
         for row in rows
         if row.forge in forges

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from multidict import CIMultiDict
 
 from bot.dora.instants import DAY, HOUR, MINUTE, Instant
-from bot.facts.errands import LOG, PULL_REQUESTS, Errand, advance_errand, owner_of, want_errand
+from bot.facts.errands import ISSUES, LOG, PULL_REQUESTS, Errand, advance_errand, owner_of, want_errand
 from bot.facts.fetches import want_fetch
 from bot.facts.hooks import (
     Hook,
@@ -44,6 +44,7 @@ from bot.forges.client import (
 )
 from bot.forges.github import webhook as github
 from bot.forges.gitlab import webhook as gitlab
+from bot.pipeline.forge_backfill import issue_sources
 from bot.store import Reader, Receipt, Store, Writer
 
 OVERLAP = HOUR + 5 * MINUTE
@@ -304,7 +305,7 @@ def receipt_of(forge: str, entry: LogEntry, logged: LoggedDelivery, *, now: Inst
 
 
 async def reconcile(store: Store, hook: Hook, *, now: Instant) -> None:
-    """Look for everything that a hook may have told since its log was last read: refs, and pull requests."""
+    """Look for everything that a hook may have told since its log was last read: refs, pull requests, and issues."""
     last = hook.checked_at if hook.checked_at is not None else now - WINDOWS[hook.forge]
     since = last - DAY
     after = 0
@@ -324,15 +325,16 @@ async def reconcile(store: Store, hook: Hook, *, now: Instant) -> None:
 def _wish_for_all(writer: Writer, hook: Hook, *, since: Instant, after: int, now: Instant) -> int:
     """A slice of the repositories that the hook speaks for; the last one's id, 0 at the end."""
     rows = writer.fetch("repositories_of_forge", _Readable, forge=hook.forge, after=after, n=SLICE)
+    kinds = (PULL_REQUESTS, ISSUES) if issue_sources(writer, [hook.forge]) else (PULL_REQUESTS,)
     kind, _, rest = hook.id.partition("/")
     project = rest.partition("/")[0] if kind == "project" else None
     for row in rows:
         if project in (None, row.forge_id):
             want_fetch(writer, repository_id=row.id, ref="*", now=now)
-            want_errand(
-                writer, kind=PULL_REQUESTS, forge=hook.forge, owner=owner_of(row.name), repository_id=row.id, since=since,
-                now=now,
-            )
+            for wanted in kinds:
+                want_errand(
+                    writer, kind=wanted, forge=hook.forge, owner=owner_of(row.name), repository_id=row.id, since=since, now=now
+                )
     return rows[-1].id if len(rows) == SLICE else 0
 
 

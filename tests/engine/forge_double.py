@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.dora.events import ForgeEvent, PullRequestSeen, RepositoryChanged, RepositoryRef
 from bot.dora.instants import DAY, MINUTE, Instant
+from bot.dora.issues import IssueSelection
 from bot.dora.pull_requests import PullRequest
 from bot.engine.correspondent import Correspondent
 from bot.facts.errands import Errand
@@ -109,6 +110,12 @@ class ForgeDouble:
     async def pull_request(self, repository: RepositoryKey, number: int) -> PullRequestSeen:
         await self._answer(f"{repository.path}#{number}")
         return seen(self._ref(repository.path), number, title="Read again")
+
+    async def issues(
+        self, repository: RepositoryKey, *, chosen: IssueSelection, since: Instant | None, cursor: str
+    ) -> EventPage:
+        await self._answer(f"issues {repository.path}")
+        return EventPage(events=(), cursor="")
 
     async def changed_paths(self, repository: RepositoryKey, number: int) -> tuple[str, ...]:
         raise AssertionError("nobody asks this here")

@@ -20,7 +20,7 @@ from bot.standins.github.forge import ROUTES
 from tests.standins.conftest import ANN, BEN, NOON
 from tests.standins.github_contract import github_answer
 
-RIGHTS = {"contents": "read", "pull_requests": "write", "checks": "write", "deployments": "read"}
+RIGHTS = {"contents": "read", "pull_requests": "write", "checks": "write", "deployments": "read", "issues": "read"}
 
 
 class Client:
@@ -137,6 +137,7 @@ async def test_every_route_answers_as_github_describes_it(
         f"{here}/pulls/1/reviews",
         f"{here}/pulls/1/files",
         f"{here}/pulls/1/commits",
+        f"{here}/issues?state=all",
         f"{here}/issues/1/events",
         f"{here}/commits/{head}/pulls",
         f"{here}/contents/a?ref=second~",

@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import structlog
 
 from bot.credentials import GithubApp
-from bot.dora.events import ForgeEvent, PullRequestSeen, ReleaseSeen, RepositoryRef
+from bot.dora.events import ForgeEvent, IssueSeen, PullRequestSeen, ReleaseSeen, RepositoryRef
 from bot.dora.instants import Instant
+from bot.dora.issues import IssueSelection, is_chosen
 from bot.forges import PayloadError, fields
 from bot.forges.client import (
     EventPage,
@@ -34,7 +35,8 @@ from bot.forges.client import (
 )
 from bot.forges.github import checks
 from bot.forges.github.deliveries import DeploymentShape, ReleaseShape, StatusShape, deployment_seen, release_seen
-from bot.forges.github.listings import PullRequestCursor, RepositoryCursor
+from bot.forges.github.issues import IssueShape, TurnShape, issue_seen, turns_of
+from bot.forges.github.listings import RepositoryCursor
 from bot.forges.github.objects import (
     AppObject,
     ChangedFile,
@@ -59,6 +61,7 @@ from bot.forges.github.tokens import Purpose, Tokens
 from bot.forges.github.webhook import STORED_HEADERS
 from bot.forges.github.wire import PATIENCE, Answer, Wire
 from bot.forges.history import HistorySource
+from bot.forges.updates import UpdatesCursor
 
 T = TypeVar("T")
 N = TypeVar("N", bound="_Numbered")
@@ -149,7 +152,7 @@ class GithubClient:
 
     async def pull_requests(self, repository: RepositoryKey, *, since: Instant | None, cursor: str) -> EventPage:
         """Pull requests updated since, newest first; of those closed without a merge the history is not asked for."""
-        here = PullRequestCursor.parse(cursor, since=since)
+        here = UpdatesCursor.parse(cursor, since=since)
         query = urlencode({
             "state": "all", "sort": "updated", "direction": "desc", "per_page": PULL_REQUESTS_PER_PAGE, "page": here.page,
         })  # fmt: skip
@@ -251,6 +254,36 @@ class GithubClient:
         for one in answer.value:
             events += _seen([partial(_release_listed, one, ref, self._wire.clock())], "release", one.id)
         return EventPage(events=tuple(events), cursor=str(page + 1) if answer.next else "")
+
+    async def issues(
+        self, repository: RepositoryKey, *, chosen: IssueSelection, since: Instant | None, cursor: str
+    ) -> EventPage:
+        """Issues updated since, newest first; pull requests, which GitHub lists among them, are left out."""
+        here = UpdatesCursor.parse(cursor, since=since)
+        ref = await self._ref(repository)
+        query = urlencode({"state": "all", "sort": "updated", "direction": "desc", "per_page": PER_PAGE, "page": here.page})
+        answer = await self._read(repository, f"{_repo(repository)}/issues?{query}", list[IssueShape], purpose=Purpose.ISSUES)
+        updated = [_instant(one.updated_at) for one in answer.value]
+        events: list[ForgeEvent] = []
+        for one, at in zip(answer.value, updated, strict=True):
+            if one.pull_request is not None or at < here.until:
+                continue
+            try:
+                events.append(await self._issue(repository, ref, one, chosen))
+            except PayloadError as error:
+                log.warning("an issue is left out", repository=repository.path, n=one.number, reason=error.slug)
+        following = here.following(updated, more=bool(answer.next))
+        return EventPage(events=tuple(events), cursor="" if following is None else str(following))
+
+    async def _issue(
+        self, repository: RepositoryKey, ref: RepositoryRef, one: IssueShape, chosen: IssueSelection
+    ) -> IssueSeen:
+        seen = issue_seen(one, repository=ref)
+        if not is_chosen(seen.kind, seen.labels, chosen):
+            return seen
+        path = f"{_repo(repository)}/issues/{one.number:d}/events"
+        turns = await self._all(repository, path, TurnShape, background=True, purpose=Purpose.ISSUES)
+        return issue_seen(one, repository=ref, turns=turns_of(turns))
 
     async def _ref(self, repository: RepositoryKey) -> RepositoryRef:
         """The repository as it is called now."""

@@ -37,6 +37,7 @@ class Purpose(Enum):
     CONTENTS = (("contents", "read"), ("metadata", "read"))
     PULL_REQUESTS = (("contents", "read"), ("metadata", "read"), ("pull_requests", "read"))
     DEPLOYMENTS = (("contents", "read"), ("deployments", "read"), ("metadata", "read"))
+    ISSUES = (("issues", "read"), ("metadata", "read"))
     REPORT = (("checks", "write"), ("contents", "read"), ("metadata", "read"), ("pull_requests", "read"))
 
 

@@ -144,6 +144,28 @@ class Release(Struct):
     released_at: str | None = None
 
 
+class Issue(Struct):
+    """Of …/issues. `moved_to_id`: the issue that it is now, in another project."""
+
+    iid: int
+    state: str
+    updated_at: str
+    issue_type: str | None = "issue"
+    title: str | None = None
+    severity: str | None = None
+    created_at: str | None = None
+    closed_at: str | None = None
+    moved_to_id: int | None = None
+    labels: list[str] = []
+
+
+class StateEvent(Struct):
+    """Of …/issues/:iid/resource_state_events."""
+
+    state: str
+    created_at: str
+
+
 class Token(Struct):
     """Of /personal_access_tokens/self."""
 

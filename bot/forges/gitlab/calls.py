@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import gitlab
 import requests
 
-from bot.dora.instants import SECOND, Instant
+from bot.dora.instants import Instant
 from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereError
 from bot.forges.gitlab.transport import MAX_ANSWER, session
 from bot.guard import GuardError, decode_json, decode_json_as, scrub
@@ -196,11 +195,6 @@ class Api:
 def encoded(text: str) -> str:
     """A path or name as one segment of a URL."""
     return quote(text, safe="")
-
-
-def api_time(at: Instant) -> str:
-    """An instant as GitLab reads it, cut to its second."""
-    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _plain(value: str | int | bool | None) -> str | int:

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from bot.dora.events import PullRequestSeen, RepositoryChanged
 from bot.dora.instants import MINUTE, Instant
+from bot.dora.issues import IssueSelection
 from bot.dora.repositories import WebRoots
-from bot.forges import PayloadError
+from bot.forges import PayloadError, fields
 from bot.forges.client import (
     EventPage,
     ForgeUnavailableError,
@@ -21,10 +22,11 @@ from bot.forges.client import (
     RepositoryKey,
 )
 from bot.forges.gitlab import answers
-from bot.forges.gitlab.calls import TIMEOUT, Api, Query, api_time, encoded
+from bot.forges.gitlab.calls import TIMEOUT, Api, Query, encoded
 from bot.forges.gitlab.delivered import list_deployments, list_releases
 from bot.forges.gitlab.history import History
 from bot.forges.gitlab.hooks import Hooks
+from bot.forges.gitlab.issues import list_issues
 from bot.forges.gitlab.merge_requests import merge_request_seen
 from bot.forges.gitlab.projects import NEEDS_READ, Projects
 from bot.forges.gitlab.reporting import send_report
@@ -106,7 +108,7 @@ class GitlabClient:
         path = await self.projects.path(repository, "/merge_requests")
         query: Query = {
             "scope": "all", "state": "all", "order_by": "updated_at", "sort": "desc", "per_page": AT_ONCE,
-            "page": int(cursor or 1), "updated_after": None if since is None else api_time(since),
+            "page": int(cursor or 1), "updated_after": None if since is None else fields.second(since),
         }
         page = await self.api.page(path, answers.MergeRequest, query, needs=NEEDS_READ)
         events = [await self._whole(repository, told) for told in page.items]
@@ -126,6 +128,12 @@ class GitlabClient:
     async def releases(self, repository: RepositoryKey, *, cursor: str) -> EventPage:
         """All releases."""
         return await list_releases(self.projects, repository, cursor=cursor)
+
+    async def issues(
+        self, repository: RepositoryKey, *, chosen: IssueSelection, since: Instant | None, cursor: str
+    ) -> EventPage:
+        """Issues and incidents changed since, or all."""
+        return await list_issues(self.projects, repository, chosen=chosen, since=since, cursor=cursor)
 
     async def changed_paths(self, repository: RepositoryKey, number: int) -> tuple[str, ...]:
         """The paths that a merge request changes, both sides of a rename; GitLab lists at most as many as its diffs may hold."""

@@ -11,7 +11,7 @@ from bot.dora.instants import Instant
 from bot.forges import PayloadError, fields
 from bot.forges.client import EventPage, RepositoryKey
 from bot.forges.gitlab import answers
-from bot.forges.gitlab.calls import Page, Query, api_time
+from bot.forges.gitlab.calls import Page, Query
 from bot.forges.gitlab.projects import NEEDS_READ, Projects
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ async def list_deployments(
     """Deployments, oldest first, or (`since`) those changed since; each in its present state alone."""
     query: Query = {"sort": "asc", "page": _page(cursor), "order_by": "id"}
     if since is not None:
-        query = {**query, "order_by": "updated_at", "updated_after": api_time(since)}
+        query = {**query, "order_by": "updated_at", "updated_after": fields.second(since)}
     path = await projects.path(repository, "/deployments")
     page = await projects.api.page(path, answers.Deployment, query, needs=NEEDS_READ)
     ref = projects.ref(await projects.find(repository))

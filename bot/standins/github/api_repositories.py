@@ -11,7 +11,6 @@ from bot.standins.github.api import REPOSITORY, Answer, Call, Route
 from bot.standins.github.bodies import Body, iso, node, repository_page, repository_url
 from bot.standins.github.pull_bodies import (
     diff_entry,
-    issue_event,
     pull_changes,
     pull_commits,
     review,
@@ -47,8 +46,8 @@ def _pulls(call: Call) -> Answer:
     return call.page([simple_pull(call.world, call.repository, pull) for pull in found])
 
 
-def _asked(call: Call, name: str = "pull_number") -> Pull:
-    found = call.repository.pulls.get(call.number(name))
+def _asked(call: Call) -> Pull:
+    found = call.repository.pulls.get(call.number("pull_number"))
     if found is None:
         raise Refused(404, "Not Found")
     return found
@@ -104,11 +103,6 @@ def _commit(call: Call, sha: str) -> Body:
 
 def _dated(who: Signature) -> Body:
     return {"name": who.name, "email": who.email, "date": iso(who.at)}
-
-
-def _history(call: Call) -> Answer:
-    pull = _asked(call, "issue_number")
-    return call.page([issue_event(call.world, call.repository, one) for one in pull.history])
 
 
 def _introducing(call: Call) -> Answer:
@@ -215,12 +209,6 @@ ROUTES = (
     Route(method="GET", template=f"{PULL}/reviews", handler=_reviews, permissions=READ_PULLS),
     Route(method="GET", template=f"{PULL}/files", handler=_files, permissions=READ_PULLS),
     Route(method="GET", template=f"{PULL}/commits", handler=_commits, permissions=READ_PULLS),
-    Route(
-        method="GET",
-        template=f"{REPOSITORY}/issues/{{issue_number}}/events",
-        handler=_history,
-        permissions=("issues", "pull_requests"),
-    ),
     Route(
         method="GET",
         template=f"{REPOSITORY}/commits/{{commit_sha}}/pulls",

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from bot.standins.faults import Door, Fault, Seen
 from bot.standins.forge import Check, ContractBroken, QueuedDelivery, StandInError
 from bot.standins.git_http import GitHttp, Served
-from bot.standins.github import api_apps, api_checks, api_repositories, hooks
+from bot.standins.github import api_apps, api_checks, api_repositories, hooks, issues
 from bot.standins.github.access import Access
 from bot.standins.github.api import Api
 from bot.standins.github.apps import Apps
@@ -30,7 +30,7 @@ from bot.standins.github.state import GHOST, App, Hosted, Installation, World
 from bot.standins.repository import Person, Repository
 
 HOST = "127.0.0.1"
-ROUTES = (*api_apps.ROUTES, *api_repositories.ROUTES, *api_checks.ROUTES)
+ROUTES = (*api_apps.ROUTES, *api_repositories.ROUTES, *issues.ROUTES, *api_checks.ROUTES)
 PERMISSIONS = {"contents": "read", "pull_requests": "read", "metadata": "read"}
 EVENTS = ("push", "pull_request", "pull_request_review", "deployment_status", "release", "repository")
 

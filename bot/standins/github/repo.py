@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot.standins.forge import Change, Json, StandInError
 from bot.standins.github import hooks
 from bot.standins.github.bodies import Body
+from bot.standins.github.issues import issue_changed
 from bot.standins.github.mail import Mail
 from bot.standins.github.pull_bodies import base_sha, label, pull_size
 from bot.standins.github.state import (
@@ -14,6 +15,7 @@ from bot.standins.github.state import (
     Deployment,
     DeploymentStatus,
     Hosted,
+    Issue,
     IssueEvent,
     Pull,
     Release,
@@ -118,7 +120,7 @@ class GitHubRepo:
         now = self._world.now
         pull = Pull(
             id=self._world.number("pull", 1_910_001),
-            number=len(self.state.pulls) + 1,
+            number=self._number(),
             head=head,
             base=base,
             head_sha=self.git.head(head),
@@ -297,6 +299,38 @@ class GitHubRepo:
             self._post("release", hooks.released(self._world, self.state, one, action))
         return number
 
+    def issue(self, title: str, *, author: Person, labels: Sequence[str] = (), body: str = "") -> int:
+        """Open an issue; returns the number, which no pull request has."""
+        now = self._world.now
+        one = Issue(
+            id=self._world.number("issue", 2_810_001), number=self._number(), title=title, body=body, author=author,
+            labels=list(labels), created_at=now, updated_at=now,
+        )  # fmt: skip
+        self.state.issues[one.number] = one
+        self._told(one, "opened", author)
+        return one.number
+
+    def label_issue(self, number: int, name: str, *, by: Person) -> None:
+        """Give an issue one more label."""
+        one, told = self.state.issues[number], label(self._world, self.state, name)
+        one.labels.append(name)
+        self._note(one, "labeled", by, label={"name": name, "color": told["color"]})
+        self._told(one, "labeled", by, {"label": told})
+
+    def close_issue(self, number: int, *, by: Person) -> None:
+        """It is over."""
+        one = self.state.issues[number]
+        one.open, one.closed_at = False, self._world.now
+        self._note(one, "closed", by, state_reason="completed")
+        self._told(one, "closed", by)
+
+    def reopen_issue(self, number: int, *, by: Person) -> None:
+        """It was not over."""
+        one = self.state.issues[number]
+        one.open, one.closed_at = True, None
+        self._note(one, "reopened", by, state_reason="reopened")
+        self._told(one, "reopened", by)
+
     def rename(self, new_path: str) -> None:
         """Give it another name (`owner/new` or `new`); the old path leads here until somebody takes it."""
         before, self.state.name = self.state.name, new_path.rpartition("/")[2]
@@ -395,7 +429,14 @@ class GitHubRepo:
         if pull.merge_sha is not None:
             self.git.set_ref(f"refs/pull/{pull.number}/merge", pull.merge_sha)
 
-    def _note(self, pull: Pull, event: str, by: Person, commit: str | None = None, **more: Json) -> None:
+    def _number(self) -> int:
+        return len(self.state.pulls) + len(self.state.issues) + 1
+
+    def _told(self, one: Issue, action: str, by: Person, more: Body | None = None) -> None:
+        one.updated_at = self._world.now
+        self._post("issues", issue_changed(self._world, self.state, one, action, by, more or {}))
+
+    def _note(self, pull: Pull | Issue, event: str, by: Person, commit: str | None = None, **more: Json) -> None:
         number = self._world.number("issue event", 3_001)
         pull.history.append(IssueEvent(id=number, event=event, by=by, at=self._world.now, commit=commit, more=more))
 

@@ -86,7 +86,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueEvent:
-    """A line of a pull request's history; `more` is what only this kind of event tells."""
+    """A line of the history of a pull request or issue; `more` is what only this kind of event tells."""
 
     id: int
     event: str
@@ -94,6 +94,23 @@ class IssueEvent:
     at: int
     commit: str | None = None
     more: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Issue:
+    """An issue."""
+
+    id: int
+    number: int
+    title: str
+    body: str
+    author: Person
+    labels: list[str]
+    created_at: int
+    updated_at: int
+    open: bool = True
+    closed_at: int | None = None
+    history: list[IssueEvent] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -208,6 +225,7 @@ class Hosted:
     archived: bool = False
     deleted: bool = False
     pulls: dict[int, Pull] = field(default_factory=dict)
+    issues: dict[int, Issue] = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     checks: dict[int, CheckRun] = field(default_factory=dict)

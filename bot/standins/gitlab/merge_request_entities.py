@@ -6,7 +6,7 @@ from bot.standins.forge import Json
 from bot.standins.gitlab import entities
 from bot.standins.gitlab.place import Place
 from bot.standins.gitlab.spelling import api_time, api_time_or_none
-from bot.standins.gitlab.state import MergeRequest, Note, Turn
+from bot.standins.gitlab.state import Issue, MergeRequest, Note, Turn
 from bot.standins.repository import Person
 
 
@@ -130,9 +130,9 @@ def note(of: Place, mr: MergeRequest, seen: Note) -> Json:
     }
 
 
-def state_turn(of: Place, mr: MergeRequest, turn: Turn) -> Json:
+def state_turn(of: Place, about: MergeRequest | Issue, turn: Turn) -> Json:
     """A change of state."""
-    return {**_turn(of, mr, turn), "source_commit": None, "source_merge_request_id": None, "state": turn.what}
+    return {**_turn(of, about, turn), "source_commit": None, "source_merge_request_id": None, "state": turn.what}
 
 
 def label_turn(of: Place, mr: MergeRequest, turn: Turn) -> Json:
@@ -141,11 +141,11 @@ def label_turn(of: Place, mr: MergeRequest, turn: Turn) -> Json:
     return {**_turn(of, mr, turn), "label": label, "action": turn.what}
 
 
-def _turn(of: Place, mr: MergeRequest, turn: Turn) -> Mapping[str, Json]:
+def _turn(of: Place, about: MergeRequest | Issue, turn: Turn) -> Mapping[str, Json]:
     return {
         "id": turn.id,
         "user": entities.user(turn.user, of.forge.external_url),
         "created_at": api_time(turn.at),
-        "resource_type": "MergeRequest",
-        "resource_id": mr.id,
+        "resource_type": "Issue" if isinstance(about, Issue) else "MergeRequest",
+        "resource_id": about.id,
     }

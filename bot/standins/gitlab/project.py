@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot.standins.forge import Change, Json, StandInError
 from bot.standins.gitlab import payloads
 from bot.standins.gitlab.merging import Merging
-from bot.standins.gitlab.state import Activity, Deployment, Issue, RefChange, Release
+from bot.standins.gitlab.state import Activity, Deployment, Issue, RefChange, Release, Turn
 from bot.standins.repository import ZEROS, Person
 
 MOST_REFS = 3
@@ -150,16 +150,17 @@ class Project(Merging):
         """End an issue or an incident."""
         seen = self.issues[number - 1]
         seen.state, seen.closed_at, seen.closed_by = "closed", self.forge.now, by
-        self._turned(seen, by, "close", {"state_id": {"previous": 1, "current": 2}})
+        self._turned(seen, by, "close", "closed", {"state_id": {"previous": 1, "current": 2}})
 
     def reopen_issue(self, number: int, *, by: Person) -> None:
         """It was not over."""
         seen = self.issues[number - 1]
         seen.state, seen.closed_at, seen.closed_by = "opened", None, None
-        self._turned(seen, by, "reopen", {"state_id": {"previous": 2, "current": 1}})
+        self._turned(seen, by, "reopen", "reopened", {"state_id": {"previous": 2, "current": 1}})
 
-    def _turned(self, seen: Issue, by: Person, action: str, changes: Mapping[str, Json]) -> None:
-        seen.updated_at = self.forge.now
+    def _turned(self, seen: Issue, by: Person, action: str, what: str, changes: Mapping[str, Json]) -> None:
+        seen.updated_at = now = self.forge.now
+        seen.state_turns.append(Turn(id=self.forge.number("state_event", 0), what=what, user=self.forge.known(by), at=now))
         self.announce("issue_hooks", payloads.issue(self, seen, by, action=action, changes=changes))
 
     def rename(self, new_path: str) -> None:

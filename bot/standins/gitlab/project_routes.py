@@ -6,8 +6,10 @@ from aiohttp import web
 
 from bot.standins.gitlab import commit_entities, entities
 from bot.standins.gitlab.calls import Call, Refused, not_found
+from bot.standins.gitlab.merge_request_entities import state_turn
 from bot.standins.gitlab.project import Project
 from bot.standins.gitlab.spelling import api_time
+from bot.standins.gitlab.state import Issue
 from bot.standins.repository import ZEROS
 
 
@@ -102,7 +104,7 @@ async def one_deployment(call: Call) -> web.Response:
 
 
 async def issues(call: Call) -> web.Response:
-    """Issues and incidents, newest first."""
+    """Issues and incidents, newest first unless told otherwise."""
     project = call.project()
     state, kind, after = call.word("state", "all"), call.word("issue_type"), call.instant("updated_after")
     labels = set(call.word("labels").split(",")) - {""}
@@ -111,16 +113,30 @@ async def issues(call: Call) -> web.Response:
         if state in {"all", one.state} and kind in {"", "incident" if one.incident else "issue"}
         and (after is None or one.updated_at >= after) and labels <= set(one.labels)
     ]  # fmt: skip
+    if call.word("order_by", "created_at") == "updated_at":
+        found.sort(key=lambda one: (one.updated_at, one.id), reverse=True)
+    if call.word("sort", "desc") == "asc":
+        found.reverse()
     return call.paged(found, lambda one: entities.issue(project, one))
 
 
 async def one_issue(call: Call) -> web.Response:
     """An issue by its number in the project."""
+    return call.answer(entities.issue(*_issue(call)))
+
+
+async def issue_state_events(call: Call) -> web.Response:
+    """When it was closed and opened again."""
+    project, one = _issue(call)
+    return call.paged(one.state_turns, lambda turn: state_turn(project, one, turn))
+
+
+def _issue(call: Call) -> tuple[Project, Issue]:
     project, wanted = call.project(), call.request.match_info["number"]
     found = [one for one in project.issues if str(one.iid) == wanted]
     if not found:
         raise not_found()
-    return call.answer(entities.issue(project, found[0]))
+    return project, found[0]
 
 
 async def releases(call: Call) -> web.Response:
@@ -140,5 +156,6 @@ ROUTES = {
     "GET /projects/{id}/deployments/{number}": one_deployment,
     "GET /projects/{id}/issues": issues,
     "GET /projects/{id}/issues/{number}": one_issue,
+    "GET /projects/{id}/issues/{number}/resource_state_events": issue_state_events,
     "GET /projects/{id}/releases": releases,
 }

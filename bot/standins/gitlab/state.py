@@ -207,6 +207,7 @@ class Issue:
     closed_at: int | None = None
     closed_by: Person | None = None
     incident: bool = False
+    state_turns: list[Turn] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

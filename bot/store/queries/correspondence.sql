@@ -161,10 +161,10 @@ SELECT r.name, r.forge_id, coalesce(f.installation_id, '') FROM repository r
 LEFT JOIN forge_repository f ON f.repository_id = r.id WHERE r.id = :id
 
 -- name: repositories_to_welcome
--- Repositories that a forge lets us read and whose pull requests nobody has asked for yet.
+-- Repositories that a forge lets us read and whose pull requests (or issues) nobody has asked for yet.
 SELECT r.id, r.name FROM repository r JOIN forge_repository f ON f.repository_id = r.id
 WHERE r.forge = :forge AND f.state IN ('active', 'archived') AND (f.installation_id <> '' OR r.forge <> 'github') AND NOT EXISTS (
-    SELECT 1 FROM errand e WHERE e.key = 'pull_requests/' || r.forge || '/' || CAST(r.id AS TEXT) || '/')
+    SELECT 1 FROM errand e WHERE e.key = :kind || '/' || r.forge || '/' || CAST(r.id AS TEXT) || '/')
 ORDER BY r.id LIMIT :n
 
 -- name: repositories_readable
