@@ -13,6 +13,7 @@ import click
 from bot.answers.questions import Filters
 from bot.answers.repositories import load_repositories
 from bot.answers.setup import load_setup
+from bot.answers.undefined import show_undefined
 from bot.answers.uploads import is_trouble
 from bot.cli.context import read, settings
 from bot.credentials import Credentials
@@ -26,6 +27,8 @@ from bot.store.opening import open_store
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier ones have the WAL-reset bug; the single writer avoids it."""
+NAMED = 10
+"""So many services are named in a line."""
 SOON_DAYS = 30
 """A certificate that ends sooner is worth a word."""
 
@@ -88,6 +91,7 @@ def _findings(configured: Settings) -> Iterator[Finding]:
     yield _pagerduty(configured)
     yield from _forge_findings(configured)
     yield from _upload_findings(configured)
+    yield from _telemetry_findings(configured)
     problems = validate([configured.service_definitions]) if configured.service_definitions.is_dir() else []
     errors = sum(problem.severity == "error" for problem in problems)
     yield Finding(errors == 0, f"service definitions: {errors} errors" + (" (`rollforward validate` names them)" if errors else ""))
@@ -166,6 +170,21 @@ def _upload_findings(configured: Settings) -> Iterator[Finding]:
         if one.upload is not None and is_trouble(one.upload, time.time_ns()):
             sha, reason = one.upload.commit_sha.hex()[:10], one.upload.reason or "it is not taken in: is a worker running?"
             yield Finding(False, f"{one.repository}: the last upload ({sha}) is {one.upload.state}: {reason}")
+
+
+def _telemetry_findings(configured: Settings) -> Iterator[Finding]:
+    """Services that send telemetry and wait for a definition."""
+    if configured.sqlite_path is not None and not configured.sqlite_path.exists():
+        return
+    try:
+        undefined = read(show_undefined)
+    except StoreError:
+        # Said already.
+        return
+    if undefined.count:
+        names = ", ".join(one.service for one in undefined.services[:NAMED])
+        more = f" and {undefined.count - NAMED:,} more" if undefined.count > NAMED else ""
+        yield Finding(None, f"seen in telemetry, not defined: {names}{more} (/definitions says when; a definition makes deployments of them)")
 
 
 def _store_findings(configured: Settings) -> Iterator[Finding]:

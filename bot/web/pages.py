@@ -11,6 +11,7 @@ from bot.answers import ai_activity, definitions, deliveries, deployments, metri
 from bot.answers.gathered import group, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
 from bot.answers.rules_in_force import entries_left_out
+from bot.answers.undefined import show_undefined
 from bot.dora.lead_time import STAGES
 from bot.store import Reader
 from bot.web import words
@@ -130,8 +131,10 @@ async def definition_list(request: web.Request) -> web.Response:
     """The definitions in force, where they come from, and what is wrong with the newest files."""
     asked(lambda: Form(parameters(request), known=()))
     limit_to_services(request, None)
-    found = await read(request, definitions.show_definitions)
-    return render(request, "definitions.html", {"found": found})
+    found, undefined = await read(
+        request, lambda reader: (definitions.show_definitions(reader), show_undefined(reader))
+    )
+    return render(request, "definitions.html", {"found": found, "undefined": undefined})
 
 
 async def static(request: web.Request) -> web.Response:

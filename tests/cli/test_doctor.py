@@ -7,6 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli.main import main
+from bot.dora.instants import MINUTE
+from bot.dora.telemetry import GitSeen, Sighting
+from bot.facts.telemetry import record_sightings
 from bot.store import Row, Writer
 from bot.store.opening import open_store
 
@@ -41,6 +44,22 @@ def test_a_right_that_is_missing_and_a_hook_that_is_off_are_wrong(tmp_path: Path
     assert status == 1
     assert "WRONG  installation on acme: active; missing: Pull Request Information, Reviews" in said
     assert "WRONG  GitHub App acme: disabled" in said
+
+
+def test_services_that_telemetry_shows_and_nobody_defined_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    try:
+        store.migrate()
+        git = GitSeen(NOW, b"\1" * 20, "github.com/acme/shop", "https://github.com/acme/shop")
+        told = [
+            Sighting(service=f"till-{n:02}", env="", version="v1", minutes=frozenset({NOW // MINUTE}), first_at=NOW, git=git) for n in range(12)
+        ]
+        store.write(lambda writer: record_sightings(writer, told, now=NOW))
+    finally:
+        store.close()
+    _, said = doctor(tmp_path, monkeypatch, rights=RIGHTS, hook_state="active")
+    assert "note   seen in telemetry, not defined: till-00, till-01, " in said
+    assert "till-09 and 2 more (/definitions" in said
 
 
 def test_what_is_in_order_is_said_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

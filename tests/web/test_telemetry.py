@@ -14,6 +14,8 @@ from unittest.mock import patch
 
 import pytest
 
+from bot.answers import undefined
+from bot.answers.undefined import show_undefined
 from bot.dora.changes import Limits
 from bot.dora.definitions import ServiceDefinition
 from bot.dora.instants import DAY, MINUTE, SECOND, Instant
@@ -148,6 +150,32 @@ async def test_a_real_body_becomes_a_deployment(store: Store, name: str) -> None
         assert one["repository"] == ("github.com/acme/shopist" if has_git else None)
         assert one["not_computed"] == ("commit_unknown" if has_git else "no_git")
         assert "secret" not in json.dumps(one)
+
+
+async def test_a_service_that_nobody_defined_is_shown_until_somebody_does(store: Store) -> None:
+    async with room(store) as shop:
+        await shop.seen("v1", 5, service="Till")
+        await shop.seen("v2", 65, 10, service="till", env="stage")
+        await shop.seen("v1", 7, service="shopist")
+        (one,) = store.read(show_undefined).services
+        assert (one.service, (one.last_seen_at - START) // MINUTE, one.versions) == ("Till", 65, 2)
+        page = await (await shop.door.client.get("/definitions", headers={"Authorization": f"Bearer {API_KEY}"})).text()
+        assert "Seen in telemetry, not defined" in page and "Till" in page
+        shop.define("shopist", "till")
+        assert store.read(show_undefined).count == 0
+        page = await (await shop.door.client.get("/definitions", headers={"Authorization": f"Bearer {API_KEY}"})).text()
+        assert "Seen in telemetry" not in page
+
+
+async def test_of_many_undefined_services_some_are_named_and_all_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undefined, "MOST", 2)
+    async with room(store) as shop:
+        for number, name in enumerate(("a", "b", "c")):
+            await shop.seen("v1", number, service=name)
+        found = store.read(show_undefined)
+        assert ([one.service for one in found.services], found.count) == (["b", "a"], 3)
+        page = await (await shop.door.client.get("/definitions", headers={"Authorization": f"Bearer {API_KEY}"})).text()
+        assert "And 1 more." in page
 
 
 async def test_what_many_sdks_tell_of_one_release_is_one_deployment(store: Store) -> None:

@@ -23,3 +23,22 @@ SELECT env, version, day, minutes FROM telemetry_minutes WHERE service = :servic
 -- name: telemetry_services
 -- Every service that telemetry showed.
 SELECT DISTINCT service FROM telemetry_version ORDER BY service
+
+-- name: telemetry_undefined
+-- Services that telemetry showed and nobody has defined.
+SELECT DISTINCT v.service FROM telemetry_version v WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.service = v.service)
+ORDER BY v.service LIMIT :n
+
+-- name: telemetry_undefined_count
+-- How many there are.
+SELECT count(DISTINCT v.service) FROM telemetry_version v WHERE NOT EXISTS (SELECT 1 FROM definition d WHERE d.service = v.service)
+
+-- name: telemetry_spellings
+-- The versions of these services, each service's earliest first.
+SELECT service, service_shown FROM telemetry_version WHERE service IN (:keys) ORDER BY service, first_at, env, version
+
+-- name: telemetry_last_days
+-- The last day on which these services were seen.
+SELECT m.service, m.day, m.minutes FROM telemetry_minutes m
+WHERE m.service IN (:keys) AND m.day = (SELECT max(l.day) FROM telemetry_minutes l WHERE l.service = m.service)
+ORDER BY m.service, m.env, m.version
