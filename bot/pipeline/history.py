@@ -10,7 +10,7 @@ from bot.dora.history import CommitRow, History
 from bot.dora.instants import Instant
 from bot.store import Reader
 
-MEMORY = 64 * 2**20
+MEMORY = 24 * 2**20
 """Bytes that the histories of one process may take together; the one in use stays whatever its size."""
 SHALLOW = 1
 _Commit = tuple[Sha, Sequence[Sha], Instant | None, Instant | None, Twin, Sequence[int] | None, bool]

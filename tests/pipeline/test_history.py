@@ -9,7 +9,9 @@ import pytest
 from bot.dora.commits import Commit
 from bot.dora.events import Push, RepositoryRef
 from bot.dora.history import History
+from bot.dora.introductions import Introductions
 from bot.facts.pushes import record_pushes
+from bot.pipeline.derive import Sources
 from bot.pipeline.history import HistoryCache, commit_details, load_history
 from bot.store import Store
 from tests.pipeline.history_room import NAME, Room
@@ -144,6 +146,26 @@ def test_the_cache_is_bounded_and_forgets_the_least_lately_used(store: Store, st
     tiny = HistoryCache(limit=1)
     kept = store.read(lambda reader: tiny.get(reader, one))
     assert store.read(lambda reader: tiny.get(reader, one)) is kept, "the one in use stays whatever its size"
+
+
+def test_introductions_are_kept_within_bounds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(id, bytes([id, at]) * 10, 1, "landed", at, 5) for id in (1, 2, 3) for at in range(10)]
+    store.write(lambda writer: writer.write_many("introduced", rows))
+    sources = Sources(HistoryCache())
+
+    def get(id: int) -> Introductions:
+        return store.read(lambda reader: sources.introductions(reader, id))
+
+    monkeypatch.setattr("bot.pipeline.derive.sources.MOST_INTRODUCED", 25)
+    first, second = get(1), get(2)
+    assert get(1) is first
+    assert get(3).pull_request_of(bytes([3, 0]) * 10) == 1
+    assert get(1) is first, "used after the second"
+    assert get(2) is not second
+    assert get(2).pull_request_of(bytes([2, 9]) * 10) == 1
+    monkeypatch.setattr("bot.pipeline.derive.sources.MOST_INTRODUCED", 1)
+    kept = get(3)
+    assert get(3) is kept, "those in use stay, however many"
 
 
 def test_ranges_of_a_real_history_equal_git(store: Store, store_url: str, real_history: Path) -> None:

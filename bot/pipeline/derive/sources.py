@@ -18,10 +18,18 @@ from bot.store import Reader
 K = TypeVar("K")
 V = TypeVar("V")
 
-MOST_SILENT, SILENT_KINDS = 200_000, 4
-"""Commits that are remembered as silent to the same patterns for messages, and how many such patterns are."""
+MOST_SILENT, SILENT_KINDS = 60_000, 4
+"""Commits (100 bytes each) that are remembered as silent to the same patterns for messages, and how many such patterns are."""
+MOST_INTRODUCED = 40_000
+"""Rows of introductions (250 bytes each) that are kept; those of the repository in use are, however many."""
 REMEMBERED = 64
-"""Repositories whose introductions are kept; compiled patterns, eight times as many."""
+"""Compiled rules that are kept; compiled patterns, eight times as many."""
+
+
+class _Introduced(NamedTuple):
+    version: int
+    rows: int
+    introductions: Introductions
 
 
 class Sources:
@@ -29,7 +37,7 @@ class Sources:
 
     def __init__(self, histories: HistoryCache) -> None:
         self.histories = histories
-        self._introductions: OrderedDict[int, tuple[int, Introductions]] = OrderedDict()
+        self._introductions: OrderedDict[int, _Introduced] = OrderedDict()
         self._rules: OrderedDict[RuleSet, CompiledRules] = OrderedDict()
         self._silent: OrderedDict[tuple[str, ...], set[Sha]] = OrderedDict()
         self._matchers: OrderedDict[tuple[str, ...], PathMatcher] = OrderedDict()
@@ -61,12 +69,16 @@ class Sources:
         versions = reader.fetch("introduced_version", int, name=f"introduced:{repository_id}")
         version = versions[0] if versions else 0
         known = self._introductions.get(repository_id)
-        if known is None or known[0] != version:
+        if known is None or known.version != version:
             rows = reader.fetch("introduced_rows", _introduced, repository_id=repository_id)
             landings = reader.fetch("landing_flags", _triple, repository_id=repository_id)
-            known = (version, Introductions(rows, landings))
-            _remember(self._introductions, repository_id, known, REMEMBERED)
-        return known[1]
+            known = _Introduced(version, len(rows), Introductions(rows, landings))
+        self._introductions[repository_id] = known
+        self._introductions.move_to_end(repository_id)
+        kept = sum(one.rows for one in self._introductions.values())
+        while kept > MOST_INTRODUCED and len(self._introductions) > 1:
+            kept -= self._introductions.popitem(last=False)[1].rows
+        return known.introductions
 
     def patterns(self, reader: Reader, service: str, repository: RepositoryRow) -> Patterns:
         """What the service claims of the repository."""
