@@ -75,7 +75,7 @@ def _deploy(store: Store, path: Path) -> None:
     for number, (directory, _) in enumerate(directories.most_common(SERVICES)):
         service = f"service-{number:03}"
         patterns = json.dumps([f"{directory}/**"])
-        definitions.append((service, service, "v2.2", "", "[]", "[]", patterns, "[]", "bench.yaml:1", "[]", 0))
+        definitions.append((service, service, "v2.2", "", "[]", "[]", patterns, "[]", "bench.yaml:1", "[]", 0, "", ""))
         for at, (sha, committed) in enumerate(chosen):
             begun = (int(committed) + 3_600 + number) * SECOND
             deployments.append((
