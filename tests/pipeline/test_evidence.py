@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bot.answers.deployment_chain import load_chain
 from bot.answers.explain import in_words
@@ -12,6 +13,7 @@ from bot.answers.questions import Asker
 from bot.answers.rows import load_deployment
 from bot.answers.rules_in_force import show_rules_in_force
 from bot.answers.trial_questions import parse_scope
+from bot.cli.main import main
 from bot.facts.keys import DEPLOYMENTS_WRITE, NewKey, create_key, revoke_key
 from bot.facts.overrides import Override, record_override
 from bot.pipeline.catalog import read_catalog, record_catalog
@@ -111,3 +113,12 @@ def test_a_correction_is_told_by_the_name_of_its_key(room: Room) -> None:
     assert chain.said == replace(told, change_failure="true", remediation="rollforward c")
     assert room.fingerprint() == stored, "what is stored names the key by its id"
     assert any(key.id in line for line in stored if line.startswith("fingerprint_remediations"))
+
+
+def test_the_command_says_it_in_words(room: Room, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.tell(*STORY)
+    for name, value in {"DATABASE_URL": store_url, "DATA_DIR": str(tmp_path / "data")}.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(main, ["explain", "c"])
+    assert done.exit_code == 0, done.output
+    assert [line.partition(":")[2].strip() for line in done.output.splitlines() if line.startswith("evidence:")] == evidence(room, "c")

@@ -284,7 +284,7 @@ async def test_rework_that_blames_nobody_is_told_by_its_rule(aiohttp_client, sto
     seed.remediation("d1", "", type="rollforward", rule="unplanned", field="pr_label", value="night work", original="")
     client = await browse(aiohttp_client, store, seed)
     page = await load(client, "/deployments/d1")
-    assert "nothing that failed, and is rework: rule unplanned saw “night work” in pr_label" in page.words
+    assert "rework: rule unplanned saw “night work” in pr_label, and blames no deployment" in page.words
     assert not any("pending" in value or value == "/deployments/" for value in (*page.values, *page.links))
 
 
