@@ -65,6 +65,9 @@ class Written:
     def document(self, claim: Claim, version: str) -> Document:
         """What a claim says, in this schema version if it can be said in it."""
         entity, definition = self.entity(claim), claim.definition
+        if definition.document and entity is None:
+            document = json.loads(definition.document)
+            return in_version(document, definition.schema_version, version) or document
         if entity is None:
             found = document_of(definition, version) or document_of(definition, definition.schema_version)
             return found or document_of(definition, OLDER) or {}

@@ -1,7 +1,7 @@
 """Service definitions: what a team says of its service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.dora.rules import NO_RULES, ServiceRules
 
@@ -43,6 +43,8 @@ class ServiceDefinition:
     """The RepositoryId of the repository that holds the file; "" for the folder of definitions."""
     location: str = ""
     """File and line."""
+    document: str = field(default="", compare=False)
+    """All that the file says of it, as JSON without credentials; "" where that is kept elsewhere, or nobody noted it. Nothing follows from it."""
 
     @property
     def event_tags(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ by the file's path. So it does not matter in which order they came.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from bot.dora.commits import Sha
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
@@ -241,7 +241,7 @@ def _owners(definitions: Iterable[ServiceDefinition]) -> set[Owner]:
 
 def _claim_row(origin: Origin, definition: ServiceDefinition) -> Row:
     service, *said, location, code_locations, _, rules, pagerduty = _definition_row(origin, definition)
-    return (service, origin.rank, origin.repository_id, origin.path, *said, code_locations, location, rules, pagerduty)
+    return (service, origin.rank, origin.repository_id, origin.path, *said, code_locations, location, rules, pagerduty, definition.document)
 
 
 def _definition_row(origin: Origin, definition: ServiceDefinition) -> Row:
@@ -309,7 +309,8 @@ def _definition(
 
 
 def _claim(rank: int, repository_id: int, path: str, *columns: object) -> Claim:
-    definition = _definition(*columns)  # type: ignore[arg-type]  # the columns of the query, in its order
+    *said, document = columns
+    definition = replace(_definition(*said), document=str(document))  # type: ignore[arg-type]  # the columns of the query, in its order
     return Claim(origin=Origin(rank=rank, repository_id=repository_id, path=path), definition=definition)
 
 

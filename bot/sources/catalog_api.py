@@ -27,6 +27,7 @@ from bot.guard import (
 from bot.sources.definitions import check_entity, read_code_locations, read_document, read_documents, with_corrections
 from bot.sources.fields import LONGEST_NAME, SourceError
 from bot.sources.schema_check import error_at, shown
+from bot.sources.userinfo import cut_userinfo, cut_value
 
 KINDS = ("service", "api", "application", "datastore", "queue", "repository", "system")
 """Kinds with a schema of their own; every other kind is a custom one."""
@@ -36,7 +37,6 @@ _LONGEST_SCOPE = 63
 """Characters of a kind or a namespace."""
 _LONGEST_TEXT = 2_000
 _KEBAB = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-_CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})([^\s/?#@\"'<>\\]+)@", re.IGNORECASE)
 
 
 class RefusedError(SourceError):
@@ -129,7 +129,7 @@ def _opened(body: bytes) -> tuple[dict[str, object] | None, str]:
         raise RefusedError([f"It has {len(given)} bytes, at most {MAX_YAML} are accepted."])
     if given.startswith(b"{"):
         try:
-            value = _cut(decode_json(given, max_bytes=MAX_YAML, max_depth=MAX_YAML_DEPTH))
+            value = cut_value(decode_json(given, max_bytes=MAX_YAML, max_depth=MAX_YAML_DEPTH))
         except GuardError as error:
             if error.slug != "invalid_json":  # a flow mapping is YAML too
                 raise RefusedError([_sentence(error)]) from None
@@ -137,7 +137,7 @@ def _opened(body: bytes) -> tuple[dict[str, object] | None, str]:
             if isinstance(value, dict):
                 return value, json.dumps(value, ensure_ascii=False)
     try:
-        return None, _CREDENTIALS.sub(_without_userinfo, given.decode())
+        return None, cut_userinfo(given.decode())
     except UnicodeDecodeError as error:
         raise RefusedError([f"It is not UTF-8 (byte {error.start})."]) from None
 
@@ -152,21 +152,6 @@ def _string(given: bytes) -> bytes:
 
 def _sentence(error: GuardError) -> str:
     return f"{error.detail[:1].upper()}{error.detail[1:].removesuffix('.')}."
-
-
-def _cut(value: object) -> object:
-    """A JSON value without credentials in the URLs of its texts."""
-    if isinstance(value, str):
-        return _CREDENTIALS.sub(_without_userinfo, value)
-    if isinstance(value, dict):
-        return {key: _cut(one) for key, one in value.items()}
-    return [_cut(one) for one in value] if isinstance(value, list) else value
-
-
-def _without_userinfo(found: re.Match[str]) -> str:
-    scheme, userinfo = found[1], found[2]
-    named = scheme.lower().startswith(("ssh", "git")) and ":" not in userinfo
-    return found[0] if named else scheme
 
 
 # Texts and objects ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ more entry of `_SHAPES`.
 """
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,10 +14,11 @@ from bot.dora.entities import DEFAULT
 from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
 from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id, without_credentials
 from bot.dora.rules import RuleSet, ServiceRules
-from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
+from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml, yaml_value
 from bot.sources.quoting import Quoted, quote_patterns
 from bot.sources.rules import RULES_FILE, is_rules, read_service_rules
 from bot.sources.schema_check import beside, check_schema, error_at, notice_at, shown, warning_at
+from bot.sources.userinfo import cut_value
 
 EXTENSION = "datadoghq.com/dora-metrics"
 _NAMES_OF_OURS = (EXTENSION, EXTENSION.rpartition("/")[2])
@@ -65,7 +67,8 @@ def _read_file(file: str, text: bytes, rules: RuleSet | None) -> tuple[list[Serv
         definition, told = read_document(file, document, rules)
         wrong += told
         if definition is not None:
-            found.append(definition)
+            whole = json.dumps(cut_value(yaml_value(document)))
+            found.append(replace(definition, document=whole))
     return found, problems + with_corrections(wrong, text)
 
 

@@ -91,7 +91,7 @@ _TABLES = (
     _table(
         "definition_claim",
         "service rank repository_id path shown schema_version team tags languages source_patterns links code_locations location "
-        "rules pagerduty",
+        "rules pagerduty document",
         key="service rank repository_id path",
     ),
     _table(

@@ -168,13 +168,13 @@ class Seed:
         row |= {"links": "[]", "location": f"service_definitions/{service}.yaml:1", "code_locations": "[]", "repository_id": 0}
         row |= {"rules": "", "pagerduty": ""}
         self.rows["definition"].append(row | more)
-        self.rows["definition_claim"].append({"rank": 0, "path": ""} | row | more)
+        self.rows["definition_claim"].append({"rank": 0, "path": "", "document": ""} | row | more)
 
     def claim(self, service: str, *, path: str = "service.datadog.yaml", **more: Any) -> None:
         """What a file in a repository says of a service, in force or not."""
         row = {"service": service.lower(), "shown": service, "schema_version": "v3", "team": "", "tags": "[]", "languages": "[]"}
         row |= {"source_patterns": None, "links": "[]", "code_locations": "[]", "location": f"{path}:4"}
-        row |= {"rules": "", "pagerduty": ""}
+        row |= {"rules": "", "pagerduty": "", "document": ""}
         self.rows["definition_claim"].append(row | {"rank": 2, "repository_id": 1, "path": path} | more)
 
     def delivery(self, received_at: Instant, *, event: str = "push", state: str = "done", **more: Any) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.dora.deployments import Series
-from bot.facts.catalog import load_definition
+from bot.facts.catalog import FROM_FOLDER, load_definition, plan_claims, write_claims
+from bot.sources.definitions import read_definitions
 from bot.store import Store, Writer
 from tests.pipeline.test_catalog import SHOPIST, deploy
 from tests.sources.test_definitions import HOSTILE, SEED
@@ -331,3 +332,31 @@ async def test_receipts_are_kept(store: Store, store_url: str) -> None:
         ("api", "service-definition", "done", SHOPIST.strip().encode(), NOW),
         ("api", "service-definition-deletion", "done", b"service:default/shopist", NOW),
     ]
+
+
+FILE = b"""schema-version: v2.2
+dd-service: Till
+team: web
+description: Takes the money
+tier: 1
+contacts: [{type: email, contact: till@acme.test}]
+links: [{name: Runbook, type: doc, url: "https://ci:canary@wiki.acme.test/till"}]
+"""
+
+
+async def test_a_definition_in_a_file_is_shown_whole(store: Store, store_url: str) -> None:
+    said = read_definitions({"till.yaml": FILE}).definitions
+    store.write(lambda writer: write_claims(writer, plan_claims(writer, {FROM_FOLDER: said})))
+    whole = {
+        "schema-version": "v2.2", "dd-service": "Till", "team": "web", "description": "Takes the money", "tier": "1",
+        "contacts": [{"type": "email", "contact": "till@acme.test"}],
+        "links": [{"name": "Runbook", "type": "doc", "url": "https://wiki.acme.test/till"}],
+    }  # fmt: skip
+    async with open_door(store) as door:
+        shown = (await get(door, "/till"))["data"]["attributes"]
+        assert (shown["schema"], shown["meta"]["origin"], shown["meta"]["origin-detail"]) == (whole, "folder", "till.yaml:2")
+        older = (await get(door, "/till?schema_version=v2.1"))["data"]["attributes"]["schema"]
+        assert (older["schema-version"], older["contacts"], older["links"]) == ("v2.1", whole["contacts"], whole["links"])
+        await put(door, V2_2 | {"dd-service": "till", "team": "else"})
+        assert (await get(door, "/till"))["data"]["attributes"]["schema"] == whole, "the folder stays in force"
+    assert "canary" not in repr(rows(store_url, "SELECT * FROM definition_claim"))

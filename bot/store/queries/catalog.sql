@@ -13,14 +13,14 @@ FROM definition d LEFT JOIN repository r ON r.id = d.repository_id WHERE d.servi
 -- name: definition_claims
 -- What every origin says of its services; of a service the first is in force.
 SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
-    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, '')
+    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, ''), c.document
 FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
 ORDER BY c.service, c.rank, coalesce(r.name, ''), c.path
 
 -- name: claims_of_service
 -- What every origin says of one service; the first is in force.
 SELECT c.rank, c.repository_id, c.path, c.service, c.shown, c.schema_version, c.team, c.tags, c.languages, c.source_patterns,
-    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, '')
+    c.links, c.code_locations, c.location, c.rules, c.pagerduty, coalesce(r.name, ''), c.document
 FROM definition_claim c LEFT JOIN repository r ON r.id = c.repository_id
 WHERE c.service = :service ORDER BY c.rank, coalesce(r.name, ''), c.path
 
