@@ -30,6 +30,10 @@ _SETTINGS = """
     KEEP_FAILED_DAYS KEEP_KEYS_DAYS CLONE_URLS
 """
 _SETTING_GROUPS = ("GITHUB_", "GITLAB_", "PAGERDUTY_", "ROLLFORWARD_", "DEMO_")
+_LONGEST = (
+    "tests/clients/", "tests/e2e/", "tests/endurance/", "tests/engine/test_one_owner", "tests/engine/test_poison",
+    "tests/failures_table/", "tests/pipeline/test_any_order",
+)  # fmt: skip
 _EXCEPTIONS = Path(__file__).with_name("engine_exceptions.txt")
 _RAN_KEY = pytest.StashKey[dict[str, tuple[str, str]]]()
 _TABLE_KEY = pytest.StashKey[list[str]]()
@@ -87,6 +91,12 @@ def store(store_url: str) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, whatever the order else: one that begins at the end keeps one process busy and the others idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 def pytest_configure(config: pytest.Config) -> None:

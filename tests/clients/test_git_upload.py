@@ -55,7 +55,7 @@ def upload_and_wait(datadog_ci: DatadogCi, checkout: Path, name: str) -> None:
         answer = datadog_ci.server.ask("POST", SEARCH, body, DD_API_KEY=API_KEY, Content_Type="application/json")
         return [one["id"] for one in answer.json()["data"]] == [head]
 
-    until(look, seconds=30, pause=0.1)
+    until(look, seconds=60, pause=0.1)
 
 
 def packs(server: Served, name: str) -> list[int]:
@@ -77,7 +77,7 @@ def deployments(server: Served, service: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = server.get(f"/api/v1/deployments?service={service}")["data"]
         return None if any(one["not_computed"] == "pending" for one in found) else found[::-1]
 
-    return until(look, seconds=30, pause=0.1)
+    return until(look, seconds=60, pause=0.1)
 
 
 def complete(server: Served, service: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def complete(server: Served, service: str) -> list[dict[str, Any]]:
         unknown = ("commit_unknown", "predecessor_commit_unknown")
         return None if any(one["not_computed"] in unknown for one in found) else found
 
-    return until(look, seconds=30, pause=0.1)
+    return until(look, seconds=60, pause=0.1)
 
 
 def changes(server: Served, deployment: str) -> dict[str, str | None]:

@@ -89,7 +89,7 @@ def test_pagerduty_as_its_table_says(house: Served, tmp_path: Path) -> None:
         told = house.get("/api/v1/deliveries?source=pagerduty")["data"]
         return sorted((one["event"], one["state"]) for one in told) == sorted((type, "done") for type in events)
 
-    assert until(look, seconds=30, pause=0.2)
+    assert until(look, seconds=60, pause=0.2)
     (one,) = house.get("/api/v1/failures?source=pagerduty&from=2020-01-01")["data"]
     assert (one["id"], one["env"], one["services"], one["team"], one["severity"]) == (
         "Q0STORY1", "prod", ["Checkout API"], "Payments", "P2",
@@ -156,4 +156,4 @@ def test_the_definitions(house: Served, way: str, names: list[str], repository: 
         shown = answer.json()["repositories"] if answer.status == 200 else []
         return expected in [one["patterns"] for one in shown if one["repository"] == repository]
 
-    assert until(look, seconds=30, pause=0.2)
+    assert until(look, seconds=60, pause=0.2)

@@ -56,7 +56,7 @@ def versions(server: Served, service: str, *expected: str) -> list[dict[str, Any
         found: list[dict[str, Any]] = server.get(f"/api/v1/deployments?service={service}")["data"]
         return found if {one["version"] for one in found} >= set(expected) else None
 
-    found = until(look, seconds=30, pause=0.2)
+    found = until(look, seconds=60, pause=0.2)
     assert sorted(one["version"] for one in found) == sorted(expected), "each version is deployed once"
     assert {one["source"] for one in found} == {"apm"}
     assert all(one["started_at"] == one["finished_at"] for one in found)

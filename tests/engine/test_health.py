@@ -14,7 +14,7 @@ from tests.support.server import Served, pull_request_body, served, until
 @pytest.fixture
 def server(store_url: str, tmp_path: Path) -> Iterator[Served]:
     with served(store_url, tmp_path) as running:
-        until(lambda: running.ready() == 200, seconds=10)
+        until(lambda: running.ready() == 200, seconds=60)
         yield running
 
 
@@ -37,15 +37,15 @@ def test_a_child_that_stops_or_dies_is_seen_and_comes_back(server: Served, capsy
     assert _done(server) == 0
 
     os.kill(child, signal.SIGCONT)
-    until(lambda: server.ready() == 200, seconds=5)
-    until(lambda: _done(server) == 600, seconds=30)
+    until(lambda: server.ready() == 200, seconds=60)
+    until(lambda: _done(server) == 600, seconds=120)
 
     os.kill(child, signal.SIGKILL)
     killed = time.monotonic()
     assert server.deliver("pull_request", pull_request_body(700)).status == 202
-    until(lambda: _done(server) == 601, seconds=10)
+    until(lambda: _done(server) == 601, seconds=60)
     back = time.monotonic() - killed
     assert server.child() != child
-    until(lambda: server.ready() == 200, seconds=5)
+    until(lambda: server.ready() == 200, seconds=60)
     with capsys.disabled():
         print(f"\nhealth: a stopped child seen after {seen:.1f} s, work of a killed one done after {back:.1f} s")

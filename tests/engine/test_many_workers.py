@@ -22,11 +22,11 @@ def test_web_and_two_workers(store_url: str, tmp_path: Path, capsys: pytest.Capt
                 assert web.deliver("pull_request", pull_request_body(number % 40 + 1)).status == 202
             assert {row["state"] for row in web.get("/api/v1/deliveries?limit=1000")["data"]} == {"received"}
             workers += [web.spawn("worker"), web.spawn("worker")]
-            until(lambda: _states(web) == {"done"}, seconds=40, pause=0.1)
+            until(lambda: _states(web) == {"done"}, seconds=120, pause=0.1)
             for number in range(DELIVERIES):
                 assert web.deliver("pull_request", pull_request_body(number % 40 + 1)).status == 202
             acknowledged = time.monotonic()
-            until(lambda: _states(web) == {"done"}, seconds=40)
+            until(lambda: _states(web) == {"done"}, seconds=120)
             after = time.monotonic() - acknowledged
 
             # What a worker derives is seen through the process that only receives and answers.
@@ -34,7 +34,7 @@ def test_web_and_two_workers(store_url: str, tmp_path: Path, capsys: pytest.Capt
             deployed = web.deploy(service="shop", version="1", started_at=now - 9, finished_at=now - 5)
             assert deployed.status == 200
             begun = time.monotonic()
-            until(lambda: not rows(store_url, "SELECT key FROM mark"), seconds=20)
+            until(lambda: not rows(store_url, "SELECT key FROM mark"), seconds=60)
             derived = time.monotonic() - begun
             for worker in workers:
                 worker.terminate()

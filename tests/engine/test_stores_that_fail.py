@@ -104,8 +104,8 @@ def test_a_foreign_lock(store_url: str, tmp_path: Path, capsys: pytest.CaptureFi
         longest = _quick(long.refused)
         acknowledged = short.acknowledged | long.acknowledged
         assert long.refused
-        until(lambda: _all_done(server, acknowledged), seconds=30, pause=0.2)
-        until(lambda: server.ready() == 200, seconds=5)
+        until(lambda: _all_done(server, acknowledged), seconds=120, pause=0.2)
+        until(lambda: server.ready() == 200, seconds=60)
         assert server.process is not None
         assert (server.process.pid, server.process.poll()) == (pid, None)
         attempts = {row["attempts"] for row in server.get("/api/v1/deliveries?limit=1000")["data"]}
@@ -135,13 +135,13 @@ def test_a_restarted_server(engine: str, tmp_path: Path, capsys: pytest.CaptureF
                 recovered = time.monotonic() - back
                 time.sleep(0.5)
             longest = _quick(sent.refused)
-            until(lambda: _all_done(server, sent.acknowledged), seconds=30, pause=0.2)
-            until(lambda: server.ready() == 200, seconds=5)
+            until(lambda: _all_done(server, sent.acknowledged), seconds=120, pause=0.2)
+            until(lambda: server.ready() == 200, seconds=60)
             # What stands beside the intake came through it too: definitions are still looked at, fetches still started.
             assert server.deliver("push", push_body("b" * 40)).status == 202
-            until(lambda: server.get("/api/v1/repositories")["data"][0]["attempts"], seconds=10)
+            until(lambda: server.get("/api/v1/repositories")["data"][0]["attempts"], seconds=60)
             (server.folder / "definitions" / "late.yaml").write_text("schema-version: v2.2\ndd-service: late\n")
-            until(lambda: [row["service"] for row in server.get("/api/v1/services")["data"]] == ["late"], seconds=10)
+            until(lambda: [row["service"] for row in server.get("/api/v1/services")["data"]] == ["late"], seconds=60)
     finally:
         own.stop()
     with capsys.disabled():

@@ -86,7 +86,7 @@ class Served:
         """Start it; returns how many seconds it took to answer."""
         begun = time.monotonic()
         self.process = self.spawn(command)
-        while time.monotonic() - begun < 30:
+        while time.monotonic() - begun < 60:
             with contextlib.suppress(OSError):
                 self.ask("GET", "/healthz")
                 return time.monotonic() - begun
