@@ -71,7 +71,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 def draw(browser: Browser, url: str, folder: Path | None) -> int:
     """Write what was asked for; 1 if the picture is too heavy for a README or a page is wider than its window."""
     if folder is None:
-        shoot(browser, f"{url}/?days=45", PICTURE, size=DESKTOP, scheme="light", whole=False)
+        shoot(browser, f"{url}/", PICTURE, size=DESKTOP, scheme="light", whole=False)
         weight = PICTURE.stat().st_size
         say(f"{PICTURE}: {weight:,} bytes")
         return int(weight > MOST_BYTES)
@@ -110,8 +110,8 @@ def shoot(browser: Browser, url: str, file: Path, *, size: ViewportSize, scheme:
 def pages(browser: Browser, url: str) -> dict[str, str]:
     """Name and path of every page worth looking at; deployments are found by what their pages say."""
     found = {
-        "overview": "/?days=45",
-        "overview-default": "/",
+        "overview": "/",
+        "overview-long": "/?days=90",
         "service": "/services/checkout?days=90",
         "failures": "/failures?days=90&env=all",
         "repositories": "/repositories",

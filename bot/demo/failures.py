@@ -30,7 +30,7 @@ FAILURES = (
     ),
     FailureSpec(
         key="X2", name="Statements miss a day", services=("ledger",), env="production", severity="SEV-2", version="1.2.0",
-        began="-33 12:30", ended="-31 11:20",
+        began="-23 12:30", ended="-21 11:20",
     ),
     FailureSpec(
         key="X3", name="Images load slowly", services=("web", "checkout"), env="prod", severity="SEV-3", version="",

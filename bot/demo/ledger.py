@@ -33,14 +33,14 @@ COMMITS = (
     _merge("mm1", "l0", "sq1", "-81 11:00", "fatou", "book-transfers", "Book transfers", 1),
     _commit("b1", "mm1", "-76 10:00", "dana", "Index accounts by owner", "db/accounts.sql"),
     _commit("b2", "b1", "-75 11:00", "dana", "Use the account index", "src/accounts.py"),
-    _commit("n1", "b2", "-35 10:00", "emil", "Close the month", "src/close.py"),
-    _commit("n2", "n1", "-34 10:00", "emil", "Report the closed month", "reports/close.py"),
-    _merge("mm3", "b2", "n2", "-33 11:00", "dana", "close-month", "Close the month", 3),
+    _commit("n1", "b2", "-25 10:00", "emil", "Close the month", "src/close.py"),
+    _commit("n2", "n1", "-24 10:00", "emil", "Report the closed month", "reports/close.py"),
+    _merge("mm3", "b2", "n2", "-23 11:00", "dana", "close-month", "Close the month", 3),
     _commit(
-        "y1", "mm3", "-31 09:00", "emil", "Revert \"Merge branch 'close-month' into 'main'\"",
+        "y1", "mm3", "-21 09:00", "emil", "Revert \"Merge branch 'close-month' into 'main'\"",
         "-reports/close.py", "-src/close.py", body="This reverts merge request !3",
     ),
-    _merge("mm4", "mm3", "y1", "-31 10:00", "fatou", "revert-{mm3:.8}", 'Revert "Close the month"', 4),
+    _merge("mm4", "mm3", "y1", "-21 10:00", "fatou", "revert-{mm3:.8}", 'Revert "Close the month"', 4),
     _commit("l5", "mm4", "-8 10:00", "fatou", "Round to cents", "src/round.py"),
 )  # fmt: skip
 
@@ -57,15 +57,15 @@ PULL_REQUESTS = (
         landing="fast-forward", landed="b2", brought=("b1",), merged="-74 09:00", merged_by="fatou",
     ),
     PullRequestSpec(
-        number=3, branch="close-month", title="Close the month", author="emil", commits=("n1", "n2"), opened="-34 11:00",
-        reviews=(ReviewSpec(id=203, at="-33 10:00", by="dana", state="approved"),),
-        landing="merge", landed="mm3", brought=("n1", "n2"), merged="-33 11:00", merged_by="dana",
+        number=3, branch="close-month", title="Close the month", author="emil", commits=("n1", "n2"), opened="-24 11:00",
+        reviews=(ReviewSpec(id=203, at="-23 10:00", by="dana", state="approved"),),
+        landing="merge", landed="mm3", brought=("n1", "n2"), merged="-23 11:00", merged_by="dana",
     ),
     PullRequestSpec(
         number=4, branch="revert-{mm3:.8}", title='Revert "Close the month"', author="emil", commits=("y1",),
-        body="This reverts merge request !3", opened="-31 09:10",
-        reviews=(ReviewSpec(id=204, at="-31 09:30", by="dana", state="approved"),),
-        landing="merge", landed="mm4", brought=("y1",), merged="-31 10:00", merged_by="fatou",
+        body="This reverts merge request !3", opened="-21 09:10",
+        reviews=(ReviewSpec(id=204, at="-21 09:30", by="dana", state="approved"),),
+        landing="merge", landed="mm4", brought=("y1",), merged="-21 10:00", merged_by="fatou",
     ),
 )  # fmt: skip
 

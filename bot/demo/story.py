@@ -78,12 +78,12 @@ U2  web        staging    4.3        ?   -26 12:00 -26 12:05
 U3  web        staging    6          m14 -12 12:00 -12 12:05
 G1  ledger     production 1.0.0      l0  -84 10:00 -84 10:10
 G2  ledger     production 1.1.0      b2  -74 10:00 -74 10:12
-G3  ledger     production 1.2.0      mm3 -33 12:00 -33 12:10
-G4  ledger     production 1.2.1      mm4 -31 11:00 -31 11:15
+G3  ledger     production 1.2.0      mm3 -23 12:00 -23 12:10
+G4  ledger     production 1.2.1      mm4 -21 11:00 -21 11:15
 G5  ledger     production 1.3.0      l5   -7 09:00  -7 09:10
 T1  statements production 1.1.0      b2  -70 10:00 -70 10:05
-T2  statements production 1.2.0      mm3 -33 13:00 -33 13:05
-T3  statements production 1.2.1      mm4 -31 12:00 -31 12:05
+T2  statements production 1.2.0      mm3 -23 13:00 -23 13:05
+T3  statements production 1.2.1      mm4 -21 12:00 -21 12:05
 """
 
 

@@ -29,6 +29,13 @@ def test_the_story_sends_the_deployments_of_the_table() -> None:
     assert sent == {key: tuple(row[name] for name in columns) for key, row in table.items()}
 
 
+def test_the_page_that_opens_first_shows_a_failure_and_its_recovery() -> None:
+    """The overview shows production, the last 30 days: whoever is new here should not see empty cards."""
+    shown = {key: row for key, row in load_table().deployments.items() if row["env"] in ("prod", "production") and row["finished"] >= -29 * 86_400}
+    assert {key: row["remediation"] for key, row in shown.items() if row["change_failure"]} == {"G3": "G4", "T2": "T3"}
+    assert {"G4", "T3"} <= shown.keys()
+
+
 def test_the_evidence_names_the_remediations_of_the_table() -> None:
     table = load_table()
     assert {key: row["rule"] for key, row in table.evidence.items()} == RULES
