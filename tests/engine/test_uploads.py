@@ -154,9 +154,7 @@ def line(path: Path) -> tuple[Path, list[str]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_gap_between_two_uploads_is_never_bridged_and_closes_whatever_the_order(
-    store: Store, tmp_path: Path, seed: int
-) -> None:
+async def test_a_gap_between_uploads_is_never_bridged_and_closes_in_any_order(store: Store, tmp_path: Path, seed: int) -> None:
     path, (a, b, c, d, e, f) = line(tmp_path / "repo.git")
     async with opened(store, tmp_path, path) as room:
         first, last, gap = (whole(path, tmp_path / "packs", *shas) for shas in ((a, b), (e, f), (c, d)))
