@@ -28,12 +28,14 @@ class Series:
     env: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """A deployment as received. `repository` is a RepositoryId's text, `received_at` its receipt instant (with `receipt` the order of writes)."""
+class Deployment(NamedTuple):
+    """A deployment as received; a tuple, because series are long and read whole.
 
-    id: str
+    `repository` is a RepositoryId's text, `received_at` its receipt instant (with `receipt` the order of writes).
+    """
+
     series: Series
+    id: str
     version: str
     """Verbatim, "" when absent."""
     repository: str

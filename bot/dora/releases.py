@@ -11,7 +11,8 @@ Rules:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from bot.dora.commits import Sha
 from bot.dora.deployments import Deployment
@@ -21,8 +22,7 @@ from bot.dora.sources import DEPLOYMENT_SOURCES
 NEAR: Duration = 30 * MINUTE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(NamedTuple):
     """The deployment that counts, with what it took over, and those that were merged into it, the most trusted first."""
 
     deployment: Deployment
@@ -116,9 +116,9 @@ def _release(group: Sequence[Deployment]) -> Release:
         told = next((one for one in merged if one.commit_sha is not None), None)
         if told is not None:
             received_at = max(first.received_at, told.received_at)
-            whole = replace(whole, commit_sha=told.commit_sha, repository=told.repository, received_at=received_at)
+            whole = whole._replace(commit_sha=told.commit_sha, repository=told.repository, received_at=received_at)
     if not whole.version:
-        whole = replace(whole, version=next((one.version for one in merged if one.version), ""))
+        whole = whole._replace(version=next((one.version for one in merged if one.version), ""))
     return Release(deployment=whole, merged=tuple(merged))
 
 

@@ -38,11 +38,16 @@ class Selection:
         installed = source in ON_AT_INSTALLATION[self.kind]
         return self.switches.get(source) or Switch(on=installed, selected_from=0 if installed else None)
 
+    def counts_from(self, source: str) -> Instant | None:
+        """From when on events of a source count; `None` while it is off."""
+        switch = self.switch(source)
+        return switch.selected_from if switch.on else None
+
 
 def counts(selection: Selection, source: str, instant: Instant) -> bool:
     """Whether an event of that source and instant (a deployment's `finished_at`, a failure's `started_at`) counts."""
-    switch = selection.switch(source)
-    return switch.on and switch.selected_from is not None and instant >= switch.selected_from
+    first = selection.counts_from(source)
+    return first is not None and instant >= first
 
 
 def select(switch: Switch, *, on: bool, at: Instant, newest: bool) -> Switch:

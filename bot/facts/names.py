@@ -83,14 +83,19 @@ def _moved(name: str, from_at: int, repository_id: int, told: int, *row: object)
     return NameRow(name, from_at, repository_id, told), RepositoryRow(*row)  # type: ignore[arg-type]  # its columns
 
 
-def meanings_at(
-    reader: Reader, asked: Collection[tuple[RepositoryId, Instant]]
-) -> dict[tuple[RepositoryId, Instant], RepositoryRow]:
-    """The repositories that names meant at instants, of those that are known; a text that stands for one means it always."""
-    names, rows = named_repositories(reader, {name for name, _ in asked})
-    found = {(name, at): names.meaning(name, at) for name, at in asked}
-    labels = {name for (name, _), id in found.items() if id is None and "~" in name}
-    labelled = {name: row for name in sorted(labels) for row in reader.fetch("repository_by_name", RepositoryRow, name=name)}
-    return {key: rows[id] for key, id in found.items() if id is not None} | {
-        (name, at): labelled[name] for name, at in asked if name in labelled
-    }
+class Meanings:
+    """The repositories that some names meant, of those that are known; a text that stands for one means it always."""
+
+    def __init__(self, reader: Reader, names: Collection[RepositoryId]) -> None:
+        self._names, self._rows = named_repositories(reader, names)
+        labels = sorted(name for name in names if "~" in name and not self._names.meanings(name))
+        self._labelled = {name: row for name in labels for row in reader.fetch("repository_by_name", RepositoryRow, name=name)}
+
+    def at(self, name: RepositoryId, at: Instant) -> RepositoryRow | None:
+        """The repository that a name meant at an instant."""
+        id = self._names.meaning(name, at)
+        return self._labelled.get(name) if id is None else self._rows[id]
+
+    def ever(self, name: RepositoryId) -> list[RepositoryRow]:
+        """All repositories that a name ever meant."""
+        return [self._labelled[name]] if name in self._labelled else [self._rows[id] for id in sorted(self._names.meanings(name))]

@@ -143,6 +143,6 @@ def test_a_pull_request_that_reverts_a_commit_of_its_own() -> None:
 def test_a_number_counts_in_its_own_repository() -> None:
     """The series changed its repository: #1 of the old one is not #1 of the new."""
     story = cart(body="Reverts #1")
-    moved = replace(story.series[3].deployment, repository="github.com/acme/new")
+    moved = story.series[3].deployment._replace(repository="github.com/acme/new")
     story.series[3] = replace(story.series[3], deployment=moved)
     assert story.reasons() == {"D4": [("revert-number", "unknown_original")]}

@@ -1,6 +1,5 @@
 """One release that several sources saw is one deployment, whatever the order of arrival."""
 
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -79,8 +78,8 @@ def test_a_chain_never_joins_two_shas() -> None:
 def test_what_it_lacks_is_taken_from_the_next_that_has_it() -> None:
     bare = seen("api", 0, sha=None, version="7")
     (release,) = find_releases([seen("apm", 2, version="7"), seen("github", 9, sha=None, version="7"), bare]).releases
-    assert release.deployment == replace(
-        bare, commit_sha=C, repository="github.com/acme/shop", received_at=2 * MINUTE
+    assert release.deployment == bare._replace(
+        commit_sha=C, repository="github.com/acme/shop", received_at=2 * MINUTE
     ), "its commit is known since telemetry told it"
     (named,) = find_releases([seen("api", 0), seen("apm", 1, version="7"), seen("tags", 1, version="8")]).releases
     assert (named.deployment.version, named.deployment.commit_sha) == ("8", C)
@@ -95,7 +94,7 @@ SEEN = st.builds(
 def many(deployments: list[Deployment]) -> list[Deployment]:
     """With ids of their own, some of them long."""
     return [
-        replace(one, id=f"{at:02}-{one.id}", finished_at=one.started_at + (at % 3) * 15 * MINUTE)
+        one._replace(id=f"{at:02}-{one.id}", finished_at=one.started_at + (at % 3) * 15 * MINUTE)
         for at, one in enumerate(deployments)
     ]
 

@@ -113,7 +113,7 @@ def test_a_rule_that_blames_nobody_is_named_all_the_same() -> None:
 def test_what_nobody_can_recognise_is_neither_failed_nor_mended() -> None:
     story = versions("V1")
     story.deploy(version="V2")
-    story.series[1] = replace(story.series[1], deployment=replace(story.series[1].deployment, version=""))
+    story.series[1] = replace(story.series[1], deployment=story.series[1].deployment._replace(version=""))
     story.deploy(story.pull(1, labels=("urgent",)), version="V3")
     blamed = tried(story, URGENT)["D2"].after
     assert (blamed.failed, blamed.mended_by, blamed.blamed_by) == (None, None, {"urgent"})

@@ -4,19 +4,18 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
 
 from bot.dora.changes import CarriedCommit, DeploymentChanges, Limits, derive_changes
 from bot.dora.commits import Sha
 from bot.dora.deployments import Deployment, Series, series_order
+from bot.dora.history import History
 from bot.dora.instants import Duration, Instant
 from bot.dora.lead_time import ChangeLeadTime, commit_instant, lead_time
 from bot.dora.pull_requests import PullRequest
 from bot.dora.reasons import Dropped, NotComputed
 from bot.dora.releases import Releases, find_releases
-from bot.dora.sources import counts
-from bot.facts.names import meanings_at
+from bot.facts.names import Meanings
 from bot.facts.pull_requests import load_pull_requests
 from bot.facts.repositories import RepositoryRow
 from bot.facts.sources import load_selection
@@ -29,17 +28,9 @@ NO_DURATION_SOURCES = frozenset({"apm", "tags"})
 
 
 _NOTHING: Row = ("", "", None)
-
-
-class _DeploymentRow(NamedTuple):
-    id: str
-    version: str
-    repository: str
-    commit_sha: Sha | None
-    started_at: Instant
-    finished_at: Instant
-    source: str
-    received_at: Instant
+_NO_TIMES = (None, None, None, None)
+_REASONS: Mapping[NotComputed | None, str | None] = {None: None, **{reason: reason.value for reason in NotComputed}}
+"""As bare text: what is not of a plain type is looked at twice by a driver, for each row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +57,11 @@ class SeriesFacts:
 
 def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts:
     """The facts of one series."""
-    rows = reader.fetch("series_deployments", _DeploymentRow, service=series.service, env=series.env)
-    found = meanings_at(reader, {(row.repository, row.finished_at) for row in rows if row.repository})
-    known = [_deployment(series, row, found.get((row.repository, row.finished_at))) for row in rows]
-    selection = load_selection(reader, "deployments")
-    counted: list[Deployment] = []
-    uncounted: list[Deployment] = []
-    for one in known:
-        (counted if counts(selection, one.source, one.finished_at) else uncounted).append(one)
+    rows = reader.fetch("series_deployments", partial(Deployment, series), service=series.service, env=series.env)
+    known, named = _under_one_name(reader, rows)
+    counted, uncounted = _counted(reader, known)
     releases = find_releases(counted)
     deployments = [release.deployment for release in releases.releases]
-    # Whatever a deployment's sender called it, all names of one repository are one here.
-    named = {row.name: row for row in found.values()}
     names = sorted({one.repository for one in deployments if one.repository})
     repositories = {
         name: _with_test_merges(reader, sources.view(reader, series.service, named.get(name)), deployments, name)
@@ -85,13 +69,42 @@ def load_series(reader: Reader, sources: Sources, series: Series) -> SeriesFacts
     }
     ordered = series_order(deployments, {name: repository.view for name, repository in repositories.items()})
     return SeriesFacts(
-        series=series, deployments=tuple(ordered), repositories=repositories, releases=releases,
-        uncounted=tuple(uncounted),
-        taken=_taken(releases, {row.id: row for row in rows}),
+        series=series, deployments=tuple(ordered), repositories=repositories, releases=releases, uncounted=tuple(uncounted),
+        taken=_taken(releases, {row.id: row for row in rows}) if releases.clusters else {},
     )
 
 
-def _taken(releases: Releases, rows: Mapping[str, _DeploymentRow]) -> dict[str, Row]:
+def _under_one_name(
+    reader: Reader, rows: Sequence[Deployment]
+) -> tuple[Sequence[Deployment], Mapping[str, RepositoryRow]]:
+    """The deployments and their repositories: whatever a deployment's sender called one, all names of it are one here."""
+    names = {row.repository for row in rows} - {""}
+    meanings = Meanings(reader, names)
+    ever = {name: meanings.ever(name) for name in names}
+    named = {row.name: row for known in ever.values() for row in known}
+    others = {name for name, known in ever.items() if any(row.name != name for row in known)}
+    if not others:
+        return rows, named
+    meant = [meanings.at(row.repository, row.finished_at) if row.repository in others else None for row in rows]
+    return [
+        row if found is None else row._replace(repository=found.name) for row, found in zip(rows, meant, strict=True)
+    ], named
+
+
+def _counted(reader: Reader, known: Sequence[Deployment]) -> tuple[list[Deployment], list[Deployment]]:
+    """The deployments that count, and the others."""
+    selection = load_selection(reader, "deployments")
+    counts_from = {source: selection.counts_from(source) for source in {one.source for one in known}}
+    counted: list[Deployment] = []
+    uncounted: list[Deployment] = []
+    for one in known:
+        first = counts_from[one.source]
+        (uncounted if first is None or one.finished_at < first else counted).append(one)
+    return counted, uncounted
+
+
+def _taken(releases: Releases, rows: Mapping[str, Deployment]) -> dict[str, Row]:
+    """What deployments have from those that were merged into them; `rows` are as they were sent."""
     taken: dict[str, Row] = {}
     for release in releases.releases:
         if release.merged:
@@ -121,14 +134,6 @@ def _head(sha: Sha, head_sha: Sha, *_: object) -> tuple[Sha, Sha]:
     return bytes(sha), bytes(head_sha)
 
 
-def _deployment(series: Series, row: _DeploymentRow, repository: RepositoryRow | None) -> Deployment:
-    return Deployment(
-        id=row.id, series=series, version=row.version, repository=row.repository if repository is None else repository.name,
-        commit_sha=None if row.commit_sha is None else bytes(row.commit_sha), started_at=row.started_at,
-        finished_at=row.finished_at, source=row.source, received_at=row.received_at,
-    )
-
-
 def derive_series_changes(
     reader: Reader, sources: Sources, series: Series, *, from_at: Instant, limits: Limits
 ) -> list[Edit]:
@@ -143,9 +148,10 @@ def derive_series_changes(
     changes: list[Row] = []
     for deployment, result in zip(facts.deployments[start:], results, strict=True):
         repository = facts.repositories.get(deployment.repository)
-        rows, times = _change_rows(deployment, result, repository, pull_requests)
-        changes.extend(rows)
-        sets.append((*_set_row(result, repository, times), None, *facts.taken.get(deployment.id, _NOTHING)))
+        times: list[Duration] = []
+        if result.changes and repository is not None and repository.row is not None:
+            times = _add_changes(changes, deployment, result, repository.view.history, repository.row.id, pull_requests)
+        sets.append(_set_row(result, repository, times, facts.taken.get(deployment.id, _NOTHING)))
     sets += [_uncounted(one.id, NotComputed.SOURCE_OFF, None) for one in facts.uncounted if one.finished_at >= from_at]
     sets += [
         _uncounted(one.id, None, release.deployment.id)
@@ -165,7 +171,7 @@ def _pull_requests(
 ) -> dict[tuple[int, int], PullRequest]:
     wanted: dict[int, set[int]] = defaultdict(set)
     for deployment, result in zip(facts.deployments[start:], results, strict=True):
-        repository = facts.repositories.get(deployment.repository)
+        repository = facts.repositories.get(deployment.repository) if result.changes else None
         if repository is not None and repository.row is not None:
             wanted[repository.row.id].update(change.number for change in result.changes if change.number is not None)
     return {
@@ -175,18 +181,17 @@ def _pull_requests(
     }
 
 
-def _change_rows(
+def _add_changes(
+    rows: list[Row],
     deployment: Deployment,
     result: DeploymentChanges,
-    repository: SeriesRepository | None,
+    history: History,
+    repository_id: int,
     pull_requests: dict[tuple[int, int], PullRequest],
-) -> tuple[list[Row], list[Duration]]:
-    if repository is None or repository.row is None:
-        return [], []
-    rows: list[Row] = []
+) -> list[Duration]:
+    """Add the rows of a deployment's changes; their lead times."""
     times: list[Duration] = []
     memo: dict[tuple[Instant | None, int | None], ChangeLeadTime] = {}
-    history, repository_id = repository.view.history, repository.row.id
     for position, change in enumerate(result.changes):
         at = history.graph.index(change.sha)
         commit_at = None if at is None else commit_instant(
@@ -202,7 +207,7 @@ def _change_rows(
         if time.total is not None:
             times.append(time.total)
         rows.append(_change_row(deployment.id, position, repository_id, change, time))
-    return rows, times
+    return times
 
 
 def _change_row(deployment_id: str, position: int, repository_id: int, change: CarriedCommit, time: ChangeLeadTime) -> Row:
@@ -212,18 +217,22 @@ def _change_row(deployment_id: str, position: int, repository_id: int, change: C
     )
 
 
-def _set_row(result: DeploymentChanges, repository: SeriesRepository | None, times: Sequence[Duration]) -> Row:
-    flags = result.flags
+def _set_row(result: DeploymentChanges, repository: SeriesRepository | None, times: list[Duration], taken: Row) -> Row:
+    id, predecessor, not_computed, flags, dropped, changes, _ = result
     if repository is not None and repository.patterns.flag:
         flags = (*flags, repository.patterns.flag)
-    ordered = sorted(times)
-    mean = _rounded(sum(ordered), len(ordered)) if ordered else None
-    middle = _rounded(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2], 2) if ordered else None
     return (
-        result.deployment_id, result.predecessor, result.not_computed, _flags(flags), _counts(tuple(result.dropped.items())),
-        len(result.changes), sum(change.redeployed for change in result.changes), len(times), mean, middle,
-        ordered[0] if ordered else None, ordered[-1] if ordered else None,
+        id, predecessor, _REASONS[not_computed], _flags(flags), _counts(tuple(dropped.items())),
+        len(changes), sum([change.redeployed for change in changes]), len(times), *(_summary(times) if times else _NO_TIMES),
+        None, *taken,
     )
+
+
+def _summary(times: Sequence[Duration]) -> tuple[Duration, ...]:
+    """Mean, median, least and greatest."""
+    ordered = sorted(times)
+    middle = ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]
+    return _rounded(sum(ordered), len(ordered)), _rounded(middle, 2), ordered[0], ordered[-1]
 
 
 def _uncounted(id: str, not_computed: NotComputed | None, merged_into: str | None) -> Row:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bot.store import Row, Value, Writer
 
@@ -30,9 +30,8 @@ REBASED = DerivedTable(name="rebased", key=("repository_id", "sha", "number"), d
 FLAG = DerivedTable(name="pull_request_flag", key=("repository_id", "number"), delete="delete_pull_request_flag")
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One row to write, or (`row` is `None`) the key to delete."""
+class Edit(NamedTuple):
+    """One row to write, or (`row` is `None`) the key to delete; a tuple, because a rebuild makes very many."""
 
     table: DerivedTable
     key: tuple[Value, ...]
@@ -42,8 +41,8 @@ class Edit:
 def difference(table: DerivedTable, old: Iterable[Row], new: Iterable[Row]) -> list[Edit]:
     """What turns `old` into `new`, in key order."""
     width = len(table.key)
-    before = {tuple(row[:width]): tuple(row) for row in old}
-    after = {tuple(row[:width]): tuple(row) for row in new}
+    before = {row[:width]: row for row in map(tuple, old)}
+    after = {row[:width]: row for row in map(tuple, new)}
     gone = [Edit(table, key, None) for key in before if key not in after]
     come = [Edit(table, key, row) for key, row in after.items() if before.get(key) != row]
     return gone + come

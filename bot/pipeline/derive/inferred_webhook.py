@@ -6,7 +6,7 @@ from bot.dora.events import NewDeployment
 from bot.dora.inference import infer_webhook_deployments
 from bot.dora.paths import linked_repositories
 from bot.facts.catalog import load_definitions
-from bot.facts.names import load_web_roots, meanings_at
+from bot.facts.names import Meanings, load_web_roots
 from bot.facts.registry import RepositoryRow
 from bot.facts.webhook_deployments import load_commits_deployed
 from bot.pipeline.derive.inferred_forge import defined_services
@@ -23,13 +23,12 @@ class _Seen(NamedTuple):
 def infer_webhook(reader: Reader, repository: str) -> list[NewDeployment]:
     """The deployments that follow from what was told of a repository under a name, which meant one then."""
     told = load_commits_deployed(reader, repository)
-    instants = {(repository, one.finished_at) for one in told}
-    meant = meanings_at(reader, instants)
-    seen = {row.id: _Seen(defined_services(reader, row), _tags(reader, row)) for row in meant.values()}
-    unknown = _Seen(_linked(reader, repository) if len(meant) < len(instants) else {}, frozenset())
+    meanings = Meanings(reader, {repository})
+    meant = [meanings.at(repository, one.finished_at) for one in told]
+    seen = {row.id: _Seen(defined_services(reader, row), _tags(reader, row)) for row in set(meant) if row is not None}
+    unknown = _Seen(_linked(reader, repository) if None in meant else {}, frozenset())
     found: list[NewDeployment] = []
-    for one in told:
-        row = meant.get((repository, one.finished_at))
+    for one, row in zip(told, meant, strict=True):
         services, tags = unknown if row is None else seen[row.id]
         found += infer_webhook_deployments(one, services=services, tags=tags)
     return found
