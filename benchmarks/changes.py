@@ -1,6 +1,5 @@
 """P7: the changes of 200 services with 1,000 deployments each, path-filtered and written, against one `git log --name-only`."""
 
-import json
 import shutil
 import sqlite3
 import subprocess
@@ -14,8 +13,10 @@ from benchmarks.bars import Measured, interleaved
 from benchmarks.history import ENVIRONMENT, git, make_history
 from benchmarks.ingest import NAME, fill
 from bot.dora.changes import Limits
+from bot.dora.definitions import ServiceDefinition
 from bot.dora.deployments import Series
 from bot.dora.instants import DAY, SECOND
+from bot.facts.catalog import FROM_FOLDER, plan_claims, write_claims
 from bot.facts.marks import mark_series
 from bot.git import list_refs, log
 from bot.pipeline.derive.deriver import Deriver, Mark
@@ -70,19 +71,21 @@ def _deploy(store: Store, path: Path) -> None:
         directories.update({name.decode().rpartition("/")[0] for name in entry.paths})
     chain = git(path, "log", "--first-parent", "--reverse", "--format=%H %ct", "main").decode().split("\n")[:-1]
     chosen = [chain[(i + 1) * len(chain) // DEPLOYMENTS - 1].split() for i in range(DEPLOYMENTS)]
-    definitions: list[Row] = []
+    definitions: list[ServiceDefinition] = []
     deployments: list[Row] = []
-    for number, (directory, _) in enumerate(directories.most_common(SERVICES)):
+    busiest = sorted(directories, key=lambda directory: (-directories[directory], directory))[:SERVICES]
+    for number, directory in enumerate(busiest):
         service = f"service-{number:03}"
-        patterns = json.dumps([f"{directory}/**"])
-        definitions.append((service, service, "v2.2", "", "[]", "[]", patterns, "[]", "bench.yaml:1", "[]", 0, "", ""))
+        definitions.append(
+            ServiceDefinition(service=service, shown=service, schema_version="v2.2", source_patterns=(f"{directory}/**",))
+        )
         for at, (sha, committed) in enumerate(chosen):
             begun = (int(committed) + 3_600 + number) * SECOND
             deployments.append((
                 f"{service}-{at:04}", service, "prod", service, "prod", f"v{at}", NAME, f"https://{NAME}", bytes.fromhex(sha),
                 begun, begun + 60 * SECOND, "", "[]", "api", begun, 0, "", 0,
             ))  # fmt: skip
-    store.write(lambda writer: writer.write_many("definition", definitions))
+    store.write(lambda writer: write_claims(writer, plan_claims(writer, {FROM_FOLDER: definitions})))
     for start in range(0, len(deployments), 10_000):
         store.write(lambda writer, s=start: writer.write_many("deployment", deployments[s : s + 10_000]))  # type: ignore[misc]
     marks = [Series(service=f"service-{number:03}", env="prod") for number in range(SERVICES)]
