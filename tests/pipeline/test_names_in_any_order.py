@@ -108,7 +108,9 @@ def play(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
         if engine == "sqlite":
             return migrated_file(folder / f"{next(numbers)}.db")
         cluster = request.getfixturevalue("cluster")
-        made.append(name := cluster.create())
+        while made:
+            cluster.give_back(made.pop())
+        made.append(name := cluster.take())
         return str(cluster.url(name))
 
     def do(chance: random.Random | None = None) -> list[str]:
@@ -132,7 +134,7 @@ def play(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
 
     yield do
     for name in made:
-        request.getfixturevalue("cluster").drop(name)
+        request.getfixturevalue("cluster").give_back(name)
     shutil.rmtree(folder)
 
 

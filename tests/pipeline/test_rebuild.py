@@ -141,7 +141,7 @@ def test_order_of_definitions_does_not_matter(
 
 def test_both_engines_say_the_same(organisation: Organisation, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     cluster = request.getfixturevalue("cluster")
-    name = cluster.create()
+    name = cluster.take()
     found = []
     for url in (f"sqlite:///{tmp_path / 'one.db'}", str(cluster.url(name))):
         store = open_store(url)
@@ -150,6 +150,6 @@ def test_both_engines_say_the_same(organisation: Organisation, tmp_path: Path, r
         acme.play(store, acme.settings_for(tmp_path), acme.events_of(organisation))
         found.append(acme.outcome(store, organisation))
         store.close()
-    cluster.drop(name)
+    cluster.give_back(name)
     assert found[0] == found[1]
     assert len(found[0]) > 300
