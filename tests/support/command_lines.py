@@ -16,11 +16,9 @@ def command_lines() -> Iterator[set[str]]:
 
     def look() -> None:
         while not ended.is_set():
-            for place in Path("/proc").glob("[0-9]*"):
+            for pid in _below(os.getpid()):
                 with contextlib.suppress(OSError):
-                    line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    if line not in seen and _is_ours(int(place.name)):
-                        seen.add(line)
+                    seen.add(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             time.sleep(0.005)
 
     observer = threading.Thread(target=look)
@@ -32,14 +30,11 @@ def command_lines() -> Iterator[set[str]]:
         observer.join()
 
 
-def _is_ours(pid: int) -> bool:
-    pid = _parent(pid)
-    while pid > 1:
-        if pid == os.getpid():
-            return True
-        pid = _parent(pid)
-    return False
-
-
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+def _below(pid: int) -> Iterator[int]:
+    """The processes that one started, and what those started; one that ends meanwhile is passed over."""
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                for child in map(int, (thread / "children").read_text().split()):
+                    yield child
+                    yield from _below(child)
