@@ -5,9 +5,9 @@ other failure is active from its start to its end. What lasts, lasts until now. 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from bot.answers.failures import FailureRow
 from bot.dora.failures import Span, State, StateChange, spans_of
 from bot.dora.incidents import SOURCE as INCIDENTS
 from bot.dora.incidents import incident_of
@@ -21,9 +21,27 @@ from bot.store import Reader
 
 Name = tuple[str, str]
 """A failure's source and id."""
+Period = tuple[Instant, Instant]
+"""From an instant to another one."""
 
 
-def load_spans(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[Span, ...]]:
+class Told(Protocol):
+    """What a failure's periods are found by."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def started_at(self) -> Instant: ...
+
+    @property
+    def finished_at(self) -> Instant | None: ...
+
+
+def load_spans(reader: Reader, rows: Sequence[Told]) -> dict[Name, tuple[Span, ...]]:
     """The periods of each of these failures, in order; the last one lasts."""
     told = incidents.load_events(reader, sorted({row.id for row in rows if row.source == INCIDENTS}))
     paged = pagerduty.load_events(reader, {row.id for row in rows if row.source == PAGERDUTY})
@@ -43,10 +61,22 @@ def load_spans(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[S
 
 def active_time(spans: Iterable[Span], *, now: Instant) -> Duration:
     """How long at least one of these periods was an active one, in nanoseconds."""
+    return joined_time(active_periods(spans, now=now))
+
+
+def active_periods(spans: Iterable[Span], *, now: Instant) -> Iterator[Period]:
+    """The active ones of these periods; what lasts, lasts until now."""
+    return ((span.start, _end(span, now)) for span in spans if span.state is State.ACTIVE)
+
+
+def joined_time(periods: Iterable[Period]) -> Duration:
+    """How long at least one of these periods lasted, in nanoseconds."""
     total, until = 0, 0
-    for start, end in sorted((span.start, _end(span, now)) for span in spans if span.state is State.ACTIVE):
-        total += max(0, end - max(start, until))
-        until = max(until, end)
+    for start, end in sorted(periods):
+        since = max(start, until)
+        if end > since:
+            total += end - since
+            until = end
     return total
 
 
@@ -55,19 +85,14 @@ def last_change(spans: Sequence[Span], default: Instant) -> Instant:
     return spans[-1].start if spans else default
 
 
-def joined_spans(rows: Iterable[FailureRow], spans: Mapping[Name, tuple[Span, ...]]) -> list[Span]:
-    """All periods of these failures."""
-    return [span for row in rows for span in spans[row.source, row.id]]
-
-
-def _reported(row: FailureRow) -> tuple[Span, ...]:
+def _reported(row: Told) -> tuple[Span, ...]:
     active = Span(state=State.ACTIVE, start=row.started_at, end=row.finished_at)
     if row.finished_at is None:
         return (active,)
     return active, Span(state=State.RESOLVED, start=row.finished_at, end=None)
 
 
-def _of_issues(reader: Reader, rows: Sequence[FailureRow]) -> dict[Name, tuple[Span, ...]]:
+def _of_issues(reader: Reader, rows: Sequence[Told]) -> dict[Name, tuple[Span, ...]]:
     """The periods of failures that are issues of a forge."""
     found: dict[Name, tuple[Span, ...]] = {}
     for source, id, key in reader.fetch_in("failures_inferred_from", _texts, sorted({row.id for row in rows})):
@@ -89,7 +114,7 @@ def _texts(source: str, id: str, key: str) -> tuple[str, str, str]:
     return source, id, key
 
 
-def _paged(row: FailureRow, events: Iterable[PagerDutyEvent]) -> tuple[Span, ...]:
+def _paged(row: Told, events: Iterable[PagerDutyEvent]) -> tuple[Span, ...]:
     """Active from its beginning on, and what each event shows from then on; what came before its beginning says nothing."""
     begun = StateChange(at=row.started_at, told_at=-1, receipt=0, state=State.ACTIVE)
     shown = [

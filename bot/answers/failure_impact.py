@@ -4,15 +4,16 @@ Rules: a failure of several services counts for each of them. It belongs to the 
 failure is open until it is resolved; its time to restore may be known before, while it is stable.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from bot.answers.cursors import Key
-from bot.answers.failure_history import Name, active_time, joined_spans, last_change, load_spans
-from bot.answers.failures import EVERYTHING, FailureRow, load_open_failures, stream_failures, under_current_name
+from bot.answers.failure_counts import Alike, load_counted, load_open
+from bot.answers.failure_history import active_time, joined_time, last_change, load_spans
+from bot.answers.failures import FailureRow, Said, load_named_failures, under_current_name
 from bot.answers.questions import Filters
-from bot.dora.failures import Span, State
+from bot.dora.failures import State
 from bot.dora.instants import Duration, Instant
 from bot.dora.metrics import Summary, summarise
 from bot.facts.names import Shown
@@ -42,80 +43,83 @@ class OpenFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureOverview:
-    """The failures of a period, all in all. `open` are those of any time; `unknown` ended without a time to restore."""
+    """The failures of a period, all in all. `unknown` ended without a time to restore.
+
+    `open` are the newest of those that are open, whenever they began; there are `still_open`, the first since `open_since`.
+    """
 
     rows: tuple[FailureRow, ...]
     more: bool
     restored: Summary
     unknown: int
     open: tuple[OpenFailure, ...]
+    still_open: int
+    open_since: Instant | None
     whole: Impact
     services: tuple[Impact, ...]
     teams: tuple[Impact, ...]
-    options: Mapping[str, frozenset[str]]
-    """What occurs in the period, by the name of its filter."""
+    options: dict[str, frozenset[str]]
+    """What occurs in the period, by the name of its filter; severities are spelled as they were first."""
 
 
 def overview(
-    reader: Reader, filters: Filters, *, severity: str | None, state: str | None, after: Key | None, limit: int, now: Instant
+    reader: Reader, filters: Filters, *, severity: str | None, state: str | None, after: Key | None, limit: int, most_open: int, now: Instant
 ) -> FailureOverview:
     """The failures that match and count: those of a page after a key, those that are open, and what all of them did."""
-    period = Filters(from_at=filters.from_at, to_at=filters.to_at, visible=filters.visible)
-    every = list(stream_failures(reader, period, chunk=EVERYTHING))
     filters = under_current_name(filters, Shown(reader))
-    rows = [row for row in every if filters.source in (None, row.source) and row.matches(filters, severity) and state in (None, row.state)]
-    still = [row for row in load_open_failures(reader, filters, severity=severity) if state in (None, row.state)]
-    spans = load_spans(reader, [*rows, *still])
-    page = [row for row in rows if after is None or row.key < after]
-    services = _impacts(rows, spans, lambda row: zip(row.services, row.services_shown, strict=True), filters.service, now)
-    teams = _impacts(rows, spans, lambda row: ((team.strip().lower(), team) for team in row.teams), filters.team, now)
+    counted = load_counted(reader, filters, severity=severity, state=state, now=now)
+    still = load_open(reader, filters, severity=severity, state=state)
+    page = list(islice((row for row in counted.rows if after is None or row.key < after), limit + 1))
+    told = [group for group in counted.groups if group.rows]
     return FailureOverview(
-        rows=tuple(islice(page, limit)),
+        rows=tuple(load_named_failures(reader, {(row.source, row.id) for row in page[:limit]}, visible=filters.visible)),
         more=len(page) > limit,
-        restored=summarise(row.time_to_restore for row in rows if row.time_to_restore is not None),
-        unknown=sum(row.time_to_restore is None and row.state == State.RESOLVED for row in rows),
-        open=tuple(_open(row, spans[row.source, row.id], now) for row in still),
-        whole=_impact("", "", rows, spans, now),
-        services=services,
-        teams=teams,
-        options=_options(every),
+        restored=summarise(chain.from_iterable(group.restored for group in told)),
+        unknown=sum(row.time_to_restore is None and row.state == State.RESOLVED for row in counted.rows),
+        open=_open(reader, load_named_failures(reader, {(row.source, row.id) for row in still[:most_open]}, visible=filters.visible), now),
+        still_open=len(still),
+        open_since=still[-1].started_at if still else None,
+        whole=_impact("", "", told),
+        services=_impacts(told, lambda said: zip(said.services, said.services_shown, strict=True), filters.service),
+        teams=_impacts(told, lambda said: ((team.strip().lower(), team) for team in said.teams), filters.team),
+        options=_options(counted.groups),
     )
 
 
-def _open(row: FailureRow, spans: Sequence[Span], now: Instant) -> OpenFailure:
-    return OpenFailure(row=row, active=active_time(spans, now=now), since=last_change(spans, row.started_at))
+def _open(reader: Reader, rows: Sequence[FailureRow], now: Instant) -> tuple[OpenFailure, ...]:
+    spans = load_spans(reader, rows)
+    found = ((row, spans[row.source, row.id]) for row in rows)
+    return tuple(OpenFailure(row=row, active=active_time(each, now=now), since=last_change(each, row.started_at)) for row, each in found)
 
 
-def _impacts(
-    rows: Sequence[FailureRow], spans: Mapping[Name, tuple[Span, ...]],
-    names: Callable[[FailureRow], Iterable[tuple[str, str]]], only: str | None, now: Instant,
-) -> tuple[Impact, ...]:  # fmt: skip
-    groups: dict[str, tuple[str, list[FailureRow]]] = {}
-    for row in rows:
-        for name, shown in dict(names(row)).items() or [("", "")]:
+def _impacts(told: Sequence[Alike], names: Callable[[Said], Iterable[tuple[str, str]]], only: str | None) -> tuple[Impact, ...]:
+    groups: dict[str, tuple[str, list[Alike]]] = {}
+    for group in told:
+        for name, shown in dict(names(group.said)).items() or [("", "")]:
             if only in (None, name):
-                groups.setdefault(name, (shown, []))[1].append(row)
-    found = [_impact(name, shown, members, spans, now) for name, (shown, members) in groups.items()]
+                groups.setdefault(name, (shown, []))[1].append(group)
+    found = [_impact(name, shown, members) for name, (shown, members) in groups.items()]
     return tuple(sorted(found, key=lambda one: (not one.name, -one.active, one.name)))
 
 
-def _impact(name: str, shown: str, rows: Sequence[FailureRow], spans: Mapping[Name, tuple[Span, ...]], now: Instant) -> Impact:
+def _impact(name: str, shown: str, members: Sequence[Alike]) -> Impact:
     return Impact(
         name=name,
         shown=shown,
-        failures=len(rows),
-        open=sum(row.state != State.RESOLVED for row in rows),
-        active=active_time(joined_spans(rows, spans), now=now),
-        restored=summarise(row.time_to_restore for row in rows if row.time_to_restore is not None),
+        failures=sum(len(group.rows) for group in members),
+        open=sum(group.open for group in members),
+        active=joined_time(chain.from_iterable(group.periods for group in members)),
+        restored=summarise(chain.from_iterable(group.restored for group in members)),
     )
 
 
-def _options(rows: Iterable[FailureRow]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {name: set() for name in ("service", "team", "env", "source", "severity")}
-    for row in rows:
-        found["service"].update(row.services)
-        found["team"].update(team.strip().lower() for team in row.teams)
-        found["env"].update(row.envs)
-        found["source"].add(row.source)
-        found["severity"].add(row.severity.lower())
-    return {name: frozenset(values - {""}) for name, values in found.items()}
+def _options(groups: Iterable[Alike]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {name: set() for name in ("service", "team", "env", "source")}
+    spelled: dict[str, str] = {}
+    for group in sorted(groups, key=lambda group: (group.first_at, group.severity)):
+        found["service"] |= group.said.named
+        found["team"] |= group.said.owners
+        found["env"].update(group.said.envs)
+        found["source"].add(group.source)
+        spelled.setdefault(group.severity.lower(), group.severity)
+    return {name: frozenset(values - {""}) for name, values in {**found, "severity": set(spelled.values())}.items()}

@@ -6,7 +6,7 @@ if it named those alone, and how many others there are.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -40,11 +40,9 @@ class Defined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailureRow:
-    """One failure with what the definitions of its services add. Texts are "" where nothing was said; durations in nanoseconds."""
+class Said:
+    """Whom failures hurt, by their events and the definitions of their services. Few texts say it of many failures: each is read once."""
 
-    id: str
-    source: str
     services: tuple[str, ...]
     """Canonical, sorted."""
     services_shown: tuple[str, ...]
@@ -55,7 +53,38 @@ class FailureRow:
     envs_shown: tuple[str, ...]
     own_teams: tuple[str, ...]
     own_tags: tuple[str, ...]
+    teams: tuple[str, ...]
+    """The event's own, else those of its services' definitions."""
     defined: tuple[Defined, ...]
+    named: frozenset[str]
+    """The services."""
+    owners: frozenset[str]
+    """The teams, canonical."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The event's own and those that the definitions of its services add; on a key that both have the event's win."""
+        given = [tag for one in self.defined for tag in attached_tags((), one.tags, one.languages)]
+        return attached_tags(self.own_tags, given, ())
+
+    def matches(self, filters: Filters, *, repository: str, severity: str, asked: str | None) -> bool:
+        """Whether failures of a repository and a severity are asked for (their window and source are the query's matter)."""
+        return (
+            (filters.service is None or filters.service in self.named)
+            and (filters.envs is None or not filters.envs.isdisjoint(self.envs or ("",)))
+            and (filters.repository is None or filters.repository == repository)
+            and (filters.team is None or filters.team in self.owners)
+            and (asked is None or asked == severity.lower())
+            and (not filters.tags or set(filters.tags) <= set(self.tags))
+        )
+
+
+class FailureRow(NamedTuple):
+    """One failure. Texts are "" where nothing was said; durations in nanoseconds. (A tuple, because metrics are made of many.)"""
+
+    id: str
+    source: str
+    said: Said
     name: str
     severity: str
     version: str
@@ -74,26 +103,48 @@ class FailureRow:
         return self.started_at, self.id, self.source
 
     @property
+    def services(self) -> tuple[str, ...]:
+        """Canonical, sorted."""
+        return self.said.services
+
+    @property
+    def services_shown(self) -> tuple[str, ...]:
+        """As written, in the same order."""
+        return self.said.services_shown
+
+    @property
+    def others(self) -> int:
+        """Services that it names beside these, which are not to be told."""
+        return self.said.others
+
+    @property
+    def envs(self) -> tuple[str, ...]:
+        """Canonical; none at all: no env was given."""
+        return self.said.envs
+
+    @property
+    def envs_shown(self) -> tuple[str, ...]:
+        """As written, in the same order."""
+        return self.said.envs_shown
+
+    @property
+    def own_teams(self) -> tuple[str, ...]:
+        """Those that the event named."""
+        return self.said.own_teams
+
+    @property
     def teams(self) -> tuple[str, ...]:
         """The event's own, else those of its services' definitions."""
-        return self.own_teams or tuple(dict.fromkeys(one.team for one in self.defined if one.team))
+        return self.said.teams
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The event's own and those that the definitions of its services add; on a key that both have the event's win."""
-        given = [tag for one in self.defined for tag in attached_tags((), one.tags, one.languages)]
-        return attached_tags(self.own_tags, given, ())
+        """The event's own and those that definitions add."""
+        return self.said.tags
 
     def matches(self, filters: Filters, severity: str | None = None) -> bool:
         """Whether it is asked for (its window and source are the query's matter)."""
-        return (
-            (filters.service is None or filters.service in self.services)
-            and (filters.envs is None or not filters.envs.isdisjoint(self.envs or ("",)))
-            and (filters.repository is None or filters.repository == self.repository)
-            and (filters.team is None or filters.team in {team.strip().lower() for team in self.teams})
-            and (severity is None or severity == self.severity.lower())
-            and (not filters.tags or set(filters.tags) <= set(self.tags))
-        )
+        return self.said.matches(filters, repository=self.repository, severity=self.severity, asked=severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,14 +261,11 @@ def under_current_name(filters: Filters, shown: Shown) -> Filters:
     return filters if filters.repository is None else replace(filters, repository=shown.current(filters.repository))
 
 
-def load_open_failures(reader: Reader, filters: Filters, *, severity: str | None = None) -> list[FailureRow]:
-    """The failures that match, count and are not over, newest first, whenever they began."""
-    selection, shown = load_selection(reader, "failures"), Shown(reader)
-    filters = under_current_name(filters, shown)
-    rows = reader.fetch("answer_open_failures", _Row, source=filters.source or "")
-    counted = [row for row in rows if counts(selection, row.source, row.started_at)]
-    found = _seen(_failures(reader, counted, shown, filters.visible), filters.visible)
-    return [row for row in found if row.matches(filters, severity)]
+def load_named_failures(reader: Reader, names: Collection[tuple[str, str]], *, visible: frozenset[str]) -> list[FailureRow]:
+    """The failures of these sources and ids, newest first."""
+    rows = reader.fetch_in("answer_failures_by_ids", _Row, sorted({id for _, id in names}))
+    found = _failures(reader, [row for row in rows if (row.source, row.id) in names], Shown(reader), visible)
+    return sorted(found, key=lambda row: row.key, reverse=True)
 
 
 def load_failure(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> FailureRow | None:
@@ -265,27 +313,41 @@ def _failures(
     reader: Reader, rows: Sequence[_Row], shown: Shown, visible: frozenset[str] = frozenset()
 ) -> Iterator[FailureRow]:
     """Failures with what the definitions of their services say, where those may be seen."""
-    defined = _load_defined(reader, {service for row in rows for service in _texts(row.services)})
+    said = Speech(reader, (row.services for row in rows), visible)
     for row in rows:
-        found = _failure(row, defined, visible)
-        if row.repository in shown.moved:
-            found = replace(found, repository=shown.current(row.repository, row.started_at))
-        yield found
+        repository = shown.current(row.repository, row.started_at) if row.repository in shown.moved else row.repository
+        yield FailureRow(
+            row.id, row.source, said.of(row.services, row.services_shown, row.teams, row.envs, row.envs_shown, row.tags),
+            row.name, row.severity, row.version, repository, row.repository_url,
+            None if row.commit_sha is None else bytes(row.commit_sha), row.started_at, row.finished_at, row.state,
+            row.time_to_restore, row.received_at,
+        )  # fmt: skip
 
 
-def _failure(row: _Row, defined: Mapping[str, Defined], visible: frozenset[str]) -> FailureRow:
-    every = _texts(row.services)
-    services = tuple(service for service in every if may_name(service, visible))
-    return FailureRow(
-        id=row.id, source=row.source, services=services,
-        services_shown=tuple(service for service in _texts(row.services_shown) if may_name(service, visible)),
-        others=len(every) - len(services), envs=_texts(row.envs),
-        envs_shown=_texts(row.envs_shown), own_teams=_texts(row.teams), own_tags=_texts(row.tags),
-        defined=tuple(defined[service] for service in services if service in defined), name=row.name, severity=row.severity,
-        version=row.version, repository=row.repository, repository_url=row.repository_url,
-        commit_sha=None if row.commit_sha is None else bytes(row.commit_sha), started_at=row.started_at,
-        finished_at=row.finished_at, state=row.state, time_to_restore=row.time_to_restore, received_at=row.received_at,
-    )  # fmt: skip
+class Speech:
+    """What the texts of failures say where some services (none: all) are visible, each text read once; `services` are all there will be."""
+
+    def __init__(self, reader: Reader, services: Iterable[str], visible: frozenset[str]) -> None:
+        self._visible = visible
+        self._defined = _load_defined(reader, {service for text in set(services) for service in _texts(text)})
+        self._said: dict[tuple[str, ...], Said] = {}
+
+    def of(self, *texts: str) -> Said:
+        """Of services, as canonical and as written, teams, envs, as canonical and as written, and tags."""
+        return self._said.get(texts) or self._said.setdefault(texts, self._read(*map(_texts, texts)))
+
+    def _read(
+        self, every: tuple[str, ...], services_shown: tuple[str, ...], teams: tuple[str, ...], envs: tuple[str, ...],
+        envs_shown: tuple[str, ...], tags: tuple[str, ...],
+    ) -> Said:  # fmt: skip
+        services = tuple(service for service in every if may_name(service, self._visible))
+        defined = tuple(self._defined[service] for service in services if service in self._defined)
+        owners = teams or tuple(dict.fromkeys(one.team for one in defined if one.team))
+        return Said(
+            services=services, services_shown=tuple(service for service in services_shown if may_name(service, self._visible)),
+            others=len(every) - len(services), envs=envs, envs_shown=envs_shown, own_teams=teams, own_tags=tags, teams=owners, defined=defined,
+            named=frozenset(services), owners=frozenset(team.strip().lower() for team in owners),
+        )  # fmt: skip
 
 
 def _load_defined(reader: Reader, services: Collection[str]) -> dict[str, Defined]:

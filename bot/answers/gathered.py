@@ -64,9 +64,9 @@ def _gather_failures(reader: Reader, question: MetricsQuestion, window: Window) 
 def _measured_failure(row: FailureRow) -> MeasuredFailure:
     return MeasuredFailure(
         started_at=row.started_at,
-        services=frozenset(row.services),
-        teams=frozenset(map(_canonical, row.teams)),
-        has_env=bool(row.envs),
+        services=row.said.named,
+        teams=row.said.owners,
+        has_env=bool(row.said.envs),
         time_to_restore=row.time_to_restore,
         is_open=row.time_to_restore is None and row.state != State.RESOLVED,
     )

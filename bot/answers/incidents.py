@@ -194,11 +194,17 @@ def _facets(incidents: Sequence[Incident]) -> dict[str, object]:
         "postmortem": [],
         "impact": _counted(str(one.customer_impacted).lower() for one in incidents),
         "state": _counted(one.state.value for one in incidents),
-        "severity": _counted(one.severity or UNKNOWN for one in incidents),
+        "severity": _counted(_as_first_written([one.severity or UNKNOWN for one in sorted(incidents, key=lambda one: one.public_id)])),
         "fields": [{"name": name, "facets": _ordered(fields[name])} for name in sorted(fields)],
         "time_to_repair": _aggregates("time_to_repair", repairing),
         "time_to_resolve": _aggregates("time_to_resolve", resolving),
     }
+
+
+def _as_first_written(words: Iterable[str]) -> list[str]:
+    """Words that differ in upper and lower case alone, spelled alike."""
+    first: dict[str, str] = {}
+    return [first.setdefault(word.casefold(), word) for word in words]
 
 
 def _counted(values: Iterable[str]) -> list[dict[str, object]]:

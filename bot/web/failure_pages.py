@@ -35,14 +35,18 @@ async def failure_list(request: web.Request) -> web.Response:
 
     def work(reader: Reader) -> dict[str, object]:
         found = failure_impact.overview(
-            reader, filters, severity=severity and severity.lower(), state=state, after=view.page.after, limit=view.page.limit, now=now
+            reader, filters, severity=severity and severity.lower(), state=state, after=view.page.after, limit=view.page.limit,
+            most_open=MOST_OPEN, now=now,
         )
         known = services.load_services(reader, may_see(request, filters.service))
         options = options_of(known, view)
         options = {name: sorted({*values, *found.options.get(name, ())}) for name, values in options.items()}
-        options["severity"] = sorted({*found.options["severity"], *([severity.lower()] if severity else [])})
+        spelled = {one.lower(): one for one in found.options["severity"]}
+        asked_for = spelled.setdefault(severity.lower(), severity) if severity else ""
+        options["severity"] = sorted(spelled.values(), key=str.lower)
         return {
             "found": found,
+            "chosen": {"severity": asked_for, "state": state or ""},
             "known": {one.name for one in known},
             "next": Cursor.encode(found.rows[-1].key) if found.more else None,
             "sources": list_sources(reader, "failures"),
@@ -51,9 +55,8 @@ async def failure_list(request: web.Request) -> web.Response:
 
     values = await read(request, work)
     exported = {**(filters.echo or {}), **({"severity": severity} if severity else {}), **({"state": state} if state else {})}
-    shown = {"view": view, "path": "/failures", "chosen": {"severity": (severity or "").lower(), "state": state or ""}, "exported": exported}
-    limits = {"most_open": MOST_OPEN, "most_groups": MOST_GROUPS}
-    return render(request, "failures.html", {**shown, **limits, **values}, tz=view.question.tz)
+    shown = {"view": view, "path": "/failures", "exported": exported}
+    return render(request, "failures.html", {**shown, "most_groups": MOST_GROUPS, **values}, tz=view.question.tz)
 
 
 async def failure(request: web.Request) -> web.Response:

@@ -245,3 +245,16 @@ async def test_services_that_nobody_knows_are_no_links(aiohttp_client, store):
     assert "Ghost, Shop" in page.words
     async with client.get("/failures/x", headers={"Authorization": f"Bearer {key}"}) as answer:
         assert answer.status == 200 and "/services/shop" not in await answer.text(), "that would be refused"
+
+
+async def test_severities_that_differ_in_case_alone_are_one_as_first_written(aiohttp_client, store):
+    seed = shop()
+    for number, severity in enumerate(("SEV1", "Sev1", "sev1", "low")):
+        add_failure(seed, f"x{number}", "Shop", NOW - (number + 1) * HOUR, HOUR, severity=severity)
+    client = await browse(aiohttp_client, store, seed)
+    body = await (await client.get("/failures?severity=SEV1")).text()
+    assert re.findall(r"<option[^>]*>(sev1|low)</option>", body, re.IGNORECASE) == ["low", "sev1"]
+    assert re.search(r"<option[^>]* selected[^>]*>sev1</option>", body)
+    assert "Failures 3 that began in this period" in said(await load(client, "/failures", severity="SEV1"))
+    body = await (await client.get("/failures?severity=Nothing")).text()
+    assert re.search(r"<option[^>]* selected[^>]*>Nothing</option>", body)

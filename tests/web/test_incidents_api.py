@@ -212,7 +212,7 @@ async def test_search(store: Store) -> None:
         door.now[0] += SECOND
         two = (await declare(door, customer_impacted=False, fields={"services": {"value": ["mail"]}} | state("stable")))["id"]
         door.now[0] += SECOND
-        three = (await declare(door, fields={"severity": {"value": "SEV-2"}, "team/x": {"value": "y"}} | state("resolved")))["id"]
+        three = (await declare(door, fields={"severity": {"value": "sev-2"}, "team/x": {"value": "y"}} | state("resolved")))["id"]
 
         async def found(query: str, **parameters: str) -> list[str]:
             answer = (await get(door, f"{PATH}/search", query=query, **parameters))["data"]

@@ -1,12 +1,28 @@
--- name: answer_open_failures
--- Failures that are not over and that nobody deleted, newest first; an empty text asks for all sources.
-SELECT f.id, f.source, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.name, f.severity, f.version, f.repository,
-    f.repository_url, f.commit_sha, f.started_at, f.finished_at, f.state, f.time_to_restore, f.tags, f.received_at
+-- name: brief_failures
+-- What failures of a window are counted by, of those that nobody deleted, newest first.
+SELECT f.id, f.source, f.severity, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.tags, f.repository, f.started_at,
+    f.finished_at, f.state, f.time_to_restore
 FROM failure f
-WHERE f.state <> 'resolved' AND (:source = '' OR f.source = :source)
+WHERE f.started_at >= :from_at AND f.started_at < :to_at
     AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
         AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
 ORDER BY f.started_at DESC, f.id DESC, f.source DESC
+
+-- name: brief_open_failures
+-- The same of failures that are not over, whenever they began.
+SELECT f.id, f.source, f.severity, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.tags, f.repository, f.started_at,
+    f.finished_at, f.state, f.time_to_restore
+FROM failure f
+WHERE f.state <> 'resolved'
+    AND NOT EXISTS (SELECT 1 FROM tombstone t WHERE t.id = f.id
+        AND (t.kind = 'failure' OR (t.kind = 'incident' AND f.source = 'incidents')))
+ORDER BY f.started_at DESC, f.id DESC, f.source DESC
+
+-- name: answer_failures_by_ids
+-- The failures of these ids, one for each source that uses one.
+SELECT f.id, f.source, f.services, f.services_shown, f.teams, f.envs, f.envs_shown, f.name, f.severity, f.version, f.repository,
+    f.repository_url, f.commit_sha, f.started_at, f.finished_at, f.state, f.time_to_restore, f.tags, f.received_at
+FROM failure f WHERE f.id IN (:keys)
 
 -- name: deployments_around
 -- The deployments of these services that finished in a period, both ends included.
