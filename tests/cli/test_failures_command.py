@@ -39,6 +39,9 @@ def test_failures_are_printed(store: Store, store_url: str, tmp_path: Path, monk
     answer = json.loads(said("--json", "--env", "prod", "--limit", "1"))
     assert [one["services"] for one in answer["data"]] == [["cart"]]
     assert answer["next"] is None
+    for state, services in (("active", ["cart"]), ("resolved", ["shopist"]), ("stable", None)):
+        assert [one["services"] for one in json.loads(said("--json", "--state", state))["data"]] == ([services] if services else [])
+    assert "--state" in said("--state", "broken", status=2)
     assert "--limit" in said("--limit", "0", status=2)
 
 

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -276,6 +277,9 @@ async def test_pages_show_time_to_restore_beside_recovery_and_failures_beside_th
             page = await text_of(door, path)
             assert "1 of 2 failures restored, 1 still open" in page
             assert "1 of 3 deployments; 2 failures told for 3 deployments" in re.sub("<[^>]+>", "", page)
+            (restored, told) = (unescape(link) for link in re.findall(r'<p class="detail">[^<]*<a href="(/failures[^"]*)">', page))
+            assert restored == told and ("service=shop" in told) == (path != "/")
+            assert ">Failures</h3><p class=\"value\">2</p>" in await text_of(door, told), "the card leads to what it counts"
             assert page.index("Failed deployment recovery time</h3>") < page.index("Time to restore</h3>") < page.index(">Instability")
         await tell_deployment(door, {"deployment": "d0", "service": "shop", "version": "v0", "finished": "17 09:00"})
         await tell_failure(door, {"failure": "f0", "services": "shop", "began": "19 09:00", "ended": "19 09:10"})

@@ -134,10 +134,16 @@ async def test_the_rules_in_force_are_listed_with_what_they_decided(store: Store
         found = await get(door, "/api/v1/rules", days="30")
         text = await get(door, "/rules")
         recent = await get(door, "/api/v1/rules", days="9", service="cart")
+        none = await get(door, "/api/v1/rules", days="1", service="cart")
+        deployed = (await get(door, "/api/v1/deployments"))["data"]
     counts = {rule["id"]: rule["deployments"] for rule in found["rules"]}
     assert [rule["id"] for rule in found["rules"]][:2] == ["revert-sha", "revert-mr"]
     assert (found["rollbacks"], counts["hotfix-label"], counts["hotfix-title"]) == (2, 1, 0)
     assert recent["rollbacks"] == 1
+    rolled_back = [(one["service"], one["finished_at"]) for one in deployed if one["type"] == "rollback"]
+    assert found["last_rollback_at"] == max(at for _, at in rolled_back)
+    assert recent["last_rollback_at"] == max(at for service, at in rolled_back if service == "cart")
+    assert (none["rollbacks"], none["last_rollback_at"]) == (0, None)
     assert "hotfix-label static pr_label" in text
     assert "last 90 days" in text
 
