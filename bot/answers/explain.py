@@ -35,7 +35,7 @@ class RangeShown:
 class EvidenceShown:
     """Deployment `deployment` remediated `target`: by which rule, in which field, on seeing what, pointing to what.
 
-    What a rule with `blame: none` recognised has neither target nor original. What a person said has as value the name of his key.
+    What a rule with `blame: none` recognised has neither target nor original. What a person said has as value the name of their key.
     """
 
     deployment: str

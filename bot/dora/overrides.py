@@ -6,7 +6,7 @@ Rules:
 - They are laid over what was derived, which does not know of them: correcting one deployment never changes what is thought of
   another, but for the one that mended it.
 - What mends a deployment is of its series and not before it; another one that somebody named mends nothing.
-- Where somebody spoke, his remediation is the only one. A deployment that mends nothing any more is `standard`.
+- Where somebody spoke, their remediation is the only one. A deployment that mends nothing any more is `standard`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

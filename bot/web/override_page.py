@@ -1,4 +1,4 @@
-"""The form on a deployment's page: a person says whether it failed and what mended it, with a reason and in his key's name.
+"""The form on a deployment's page: a person says whether it failed and what mended it, with a reason and in their key's name.
 
 Rules:
 - There is no login yet, so each correction carries an API key with `deployments:write`. It is checked as the API checks its own, is
@@ -67,7 +67,7 @@ async def override(request: web.Request) -> web.Response:
 
 
 async def form(request: web.Request) -> web.Response:
-    """Where the form is: who has a refused form's address in his browser's bar ends here."""
+    """Where the form is: who has a refused form's address in their browser's bar ends here."""
     return _back(request, from_path(request, "id"), "correct")
 
 
