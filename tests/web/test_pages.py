@@ -280,11 +280,12 @@ async def test_a_deployment_opens_down_to_commits_reasons_and_evidence(aiohttp_c
 async def test_rework_that_blames_nobody_is_told_by_its_rule(aiohttp_client, store):
     seed = Seed()
     seed.deployment("d1", "Shop", NOW - DAY, version="v1")
-    seed.derived("d1", type="rollforward", not_computed="first_deployment")
+    seed.derived("d1", type="rollforward", not_computed="no_git")
     seed.remediation("d1", "", type="rollforward", rule="unplanned", field="pr_label", value="night work", original="")
     client = await browse(aiohttp_client, store, seed)
     page = await load(client, "/deployments/d1")
     assert "rework: rule unplanned saw “night work” in pr_label, and blames no deployment" in page.words
+    assert "With none: it came without a commit" in page.words
     assert not any("pending" in value or value == "/deployments/" for value in (*page.values, *page.links))
 
 
