@@ -16,7 +16,7 @@ from bot.dora.repositories import RepositoryUrlError, parse_source_link, reposit
 from bot.dora.rules import RuleSet, ServiceRules
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml, yaml_value
 from bot.sources.quoting import Quoted, quote_patterns
-from bot.sources.rules import RULES_FILE, is_rules, read_service_rules
+from bot.sources.rules import RULES_FILE, is_rule, is_rules, read_service_rules
 from bot.sources.schema_check import beside, check_schema, error_at, notice_at, shown, warning_at
 from bot.sources.userinfo import cut_value
 
@@ -120,6 +120,7 @@ _SHAPES: Mapping[str, _Shape] = {
         languages="spec.languages", links=("metadata.links",),
     ),
 }  # fmt: skip
+_V3_WRITTEN = "v3 is written apiVersion: v3, kind: service, metadata: {name: …}"
 SCHEMAS: Mapping[str, str] = {version: shape.schema for version, shape in _SHAPES.items()}
 """The schema of each version that is accepted, of v3 that of a service."""
 
@@ -135,12 +136,14 @@ def read_document(
         version = "v1"  # its schema does not ask for the key
     elif isinstance(named, YamlText):
         version = named.text
-    elif is_rules(document):
+    elif is_rules(document) or is_rule(document):
         return None, [error_at(file, document, f"these are rules; the server reads them from {RULES_FILE} of its folder alone")]
     else:
         return None, [error_at(file, named or document, "the key 'schema-version' is missing; write schema-version: v2.2")]
-    if version not in _SHAPES:
-        return None, [error_at(file, named or document, f"schema-version {shown(version)} is none of {', '.join(_SHAPES)}")]
+    # The key is the one that is named: under `schema-version` a v3 would only be told what else it lacks.
+    if version not in _SHAPES or (version == "v3" and document.get("apiVersion") is None):
+        older = ", ".join(one for one in _SHAPES if one != "v3")
+        return None, [error_at(file, named or document, f"schema-version {shown(version)} is none of {older}; {_V3_WRITTEN}")]
     kind = document.get("kind")
     if version == "v3" and isinstance(kind, YamlText) and kind.text != "service":
         return None, [notice_at(file, kind, f"an entity of kind {shown(kind.text)} is no service; it is left out")]

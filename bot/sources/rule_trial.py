@@ -6,7 +6,7 @@ from bot.dora.definitions import Problem
 from bot.dora.rules import Rule, RuleSet
 from bot.dora.simulation import Proposal, Tried, is_linked
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml
-from bot.sources.rules import read_rules, read_rules_document
+from bot.sources.rules import is_rule, read_rules, read_rules_document
 
 
 def read_proposal(file: str, text: bytes) -> tuple[Proposal, tuple[Problem, ...]]:
@@ -38,7 +38,7 @@ def _single(text: bytes) -> YamlMap | None:
     except GuardError:
         return None  # Whoever reads it as whole rules says what is wrong.
     document = documents[0] if len(documents) == 1 else None
-    return document if isinstance(document, YamlMap) and (document.get("id") or document.get("pattern")) else None
+    return document if isinstance(document, YamlMap) and is_rule(document) else None
 
 
 def _alone(rule: YamlMap, *, linked: bool) -> YamlMap:

@@ -22,6 +22,7 @@ from bot.sources.schema_check import beside, check_schema, error_at, shown, warn
 RULES_FILE = "rules.yaml"
 RULES_KEYS = ("linked", "static", "options")
 """What makes a document rules, whatever its file is called; `version` alone may be anybody's."""
+_DEFINITION_KEYS = ("schema-version", "apiVersion", "dd-service", "info")
 _MOST_RULES, _LONGEST_PATTERN = 200, 1000
 """As the schema has it."""
 _SECTIONS: tuple[Section, ...] = ("linked", "static")
@@ -46,12 +47,12 @@ def read_rules(file: str, text: bytes | None) -> tuple[RuleSet, tuple[Problem, .
 
 
 def rules_elsewhere(text: bytes) -> bool:
-    """Whether the text of a file, whatever its name, is rules."""
+    """Whether the text of a file, whatever its name, is rules, or a single one."""
     try:
         documents = load_yaml(text)
     except GuardError:
         return False
-    return len(documents) == 1 and is_rules(documents[0])
+    return len(documents) == 1 and (is_rules(documents[0]) or is_rule(documents[0]))
 
 
 def read_rules_document(file: str, document: YamlMap) -> tuple[RuleSet, tuple[Problem, ...]]:
@@ -66,6 +67,13 @@ def is_rules(document: YamlNode) -> bool:
     if not isinstance(document, YamlMap) or document.get("schema-version") or document.get("apiVersion"):
         return False
     return any(document.get(key) is not None for key in RULES_KEYS)
+
+
+def is_rule(document: YamlNode) -> bool:
+    """Whether a document looks like a single rule, and not like a definition."""
+    if not isinstance(document, YamlMap) or any(document.get(key) is not None for key in _DEFINITION_KEYS):
+        return False
+    return document.get("id") is not None or document.get("pattern") is not None
 
 
 def read_service_rules(file: str, node: YamlNode, rules: RuleSet | None = None) -> tuple[ServiceRules, list[Problem]]:

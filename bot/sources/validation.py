@@ -11,6 +11,7 @@ from bot.dora.definitions import Problem
 from bot.dora.rules import DEFAULT_RULES, RuleSet
 from bot.sources.definitions import read_definitions
 from bot.sources.folder import REPOSITORY_FILES, definition_files, file_name, read_files, unreadable
+from bot.sources.rule_trial import read_proposal
 from bot.sources.rules import RULES_FILE, read_rules, rules_elsewhere
 
 Format = Literal["text", "github", "json"]
@@ -60,7 +61,7 @@ def validate_files(files: Mapping[str, bytes], *, alone: Collection[str], rules:
 def _rules_elsewhere(file: str, text: bytes) -> list[Problem]:
     """The mistakes of rules in a file that no server would read them from."""
     notice = f"read as rules; a server reads them from {RULES_FILE} of its folder alone"
-    return [*read_rules(file, text)[1], Problem(file=file, line=1, column=1, severity="notice", message=notice)]
+    return [*read_proposal(file, text)[1], Problem(file=file, line=1, column=1, severity="notice", message=notice)]
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:

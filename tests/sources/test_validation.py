@@ -46,6 +46,10 @@ def test_rules_of_another_name_are_read_as_rules(tmp_path: Path) -> None:
     assert (notice.severity, notice.message) == ("notice", "read as rules; a server reads them from rules.yaml of its folder alone")
     (error,) = validate([tmp_path])
     assert (error.severity, error.message) == ("error", "these are rules; the server reads them from rules.yaml of its folder alone")
+    path.write_text("id: urgent\nfield: pr_lable\npattern: '^urgent$'\n")
+    assert [(one.line, one.severity) for one in validate([path])] == [(1, "notice"), (2, "error")], "a single rule, as it may be tried"
+    (error,) = validate([tmp_path])
+    assert "these are rules" in error.message
     path.write_text("version: 1\n")
     (error,) = validate([path])
     assert "write schema-version: v2.2" in error.message, "what looks like nothing is a definition"

@@ -135,7 +135,7 @@ async def test_every_other_kind_is_kept_and_changes_nothing(store: Store) -> Non
         ({"apiVersion": "v3", "kind": "datastore", "metadata": {"name": " "}}, ["/: metadata.name may not be empty"]),
         ({"apiVersion": "v3", "kind": "Cron Job", "metadata": {"name": "x"}}, ["/kind: kind: 'Cron Job' does not look as it must: ^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$"]),
         ({"apiVersion": "v3", "kind": "x" * 64, "metadata": {"name": "x"}}, ["The kind 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' is longer than 63 characters."]),
-        ({"apiVersion": "v4", "kind": "service"}, ["/apiVersion: schema-version 'v4' is none of v1, v2, v2.1, v2.2, v3"]),
+        ({"apiVersion": "v4", "kind": "service"}, ["/apiVersion: schema-version 'v4' is none of v1, v2, v2.1, v2.2; v3 is written apiVersion: v3, kind: service, metadata: {name: …}"]),
         ("apiVersion: v3\nkind: system\nmetadata: {name: x}\nspec: {dependsOn: [a]}", ["4:8: unknown key 'dependsOn' in spec; known are componentOf, components, lifecycle, tier, type"]),
         ("[1]", ["1:1: a service definition is a mapping, with the keys schema-version and dd-service"]),
     ],

@@ -159,7 +159,7 @@ async def test_pages(store: Store) -> None:
             ["/extensions/datadoghq.com~1dora-metrics/source_patterns/1: a pattern is a text, this is empty (a # begins a comment); put it in quotes"],
         ),
         ({"a": 1}, ["/: the key 'schema-version' is missing; write schema-version: v2.2"]),
-        (V2_2 | {"schema-version": "v9"}, ["/schema-version: schema-version 'v9' is none of v1, v2, v2.1, v2.2, v3"]),
+        (V2_2 | {"schema-version": "v9"}, ["/schema-version: schema-version 'v9' is none of v1, v2, v2.1, v2.2; v3 is written apiVersion: v3, kind: service, metadata: {name: …}"]),
         (V2_2 | {"dd-service": " "}, ["/dd-service: dd-service may not be empty"]),
         (V2_2 | {"dd-service": "x" * 201}, ["The name 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' is longer than 200 characters."]),
         ("schema-version: v2.2\ndd-service: [", ["3:1: not YAML: while parsing a flow node: did not find expected node content"]),
