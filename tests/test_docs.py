@@ -9,6 +9,7 @@ import pytest
 
 from bot import __version__
 from bot.cli.main import main
+from bot.demo.launch import invitation
 from bot.web.routes import rows
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -61,6 +62,13 @@ def test_links_between_documents_hold() -> None:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             if not target.endswith(".png"):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_demo_says_how_commands_reach_it_as_its_page_does() -> None:
+    page, said = (DOCS / "demo.md").read_text(), invitation(Path("data") / "demo", "http://127.0.0.1:8080")
+    for line in ("DATA_DIR=data/demo/server rollforward metrics --group-by service", "DATA_DIR=data/demo/server rollforward keys create me"):
+        assert line in said
+        assert f"$ {line}\n" in page
 
 
 def test_the_tables_of_events_are_the_codes_own() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -22,6 +23,22 @@ START = 60.0
 STOP = 25.0
 
 
+def server_folder(folder: Path) -> Path:
+    """Where the demo's server keeps its data, the store that commands read."""
+    return folder / "server"
+
+
+def invitation(folder: Path, url: str) -> str:
+    """What to do with the demo while it is open: look, ask at the command line, and correct something."""
+    command = f"DATA_DIR={shlex.quote(str(server_folder(folder)))} rollforward"
+    return f"""
+  The dashboard: {url}/
+  The command line: {command} metrics --group-by service
+  A key, for what asks for one: {command} keys create me
+  Ctrl-C stops it.
+"""
+
+
 def server_environment(folder: Path, *, port: int, git_url: str, hosts: tuple[str, ...]) -> dict[str, str]:
     """What the server is told: where to keep its data, the demo's secrets by file, where to clone each host from."""
     github, gitlab, key = (str(secret_file(folder, name).resolve()) for name in SECRETS.values())
@@ -29,7 +46,7 @@ def server_environment(folder: Path, *, port: int, git_url: str, hosts: tuple[st
     return inherited | {
         "HOST": HOST,
         "PORT": str(port),
-        "DATA_DIR": str((folder / "server").resolve()),
+        "DATA_DIR": str(server_folder(folder).resolve()),
         "SERVICE_DEFINITIONS": str(DEFINITIONS),
         "GITHUB_WEBHOOK_SECRET_FILE": github,
         "GITLAB_WEBHOOK_SECRET_FILE": gitlab,
