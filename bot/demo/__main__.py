@@ -15,7 +15,17 @@ from bot.demo.check import check
 from bot.demo.deliveries import Secrets
 from bot.demo.expected import load_table
 from bot.demo.folder import base_date, compare_with_first_play, given_secret, own_secrets
-from bot.demo.launch import HOST, git_server, invitation, ready, refuse_taken, rollforward, server_environment, stop_signal, stopped
+from bot.demo.launch import (
+    HOST,
+    git_server,
+    invitation,
+    ready,
+    refuse_taken,
+    rollforward,
+    server_environment,
+    stop_signal,
+    stopped,
+)
 from bot.demo.organisation import DemoError, Organisation, build_organisation
 from bot.demo.player import TIMEOUT, Api, play, say
 from bot.demo.story import describe, story
