@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from bot.answers.changes import ChangeShown, ExplainSource, load_changes
 from bot.answers.deployments import DeploymentShown, show_deployments
-from bot.answers.encode import Json, to_json
+from bot.answers.encode import Json, rfc3339, to_json
 from bot.answers.paths import RepositoryPaths, repository_paths
 from bot.answers.rows import DeploymentRow, load_deployment, load_merged
 from bot.dora.commits import Sha
@@ -189,6 +189,19 @@ def in_words(one: EvidenceShown) -> str:
         return f'{what}, as "{one.value}" said'
     original = "" if one.original is None else f", which points to {one.original}"
     return f'{what} by rule {one.rule}: {one.field} "{one.value}"{original}'
+
+
+def correction_in_words(one: CorrectionShown) -> str:
+    """What a person said of a deployment, as a clause: `2026-11-22T10:00:00Z "Ann" said of a: it failed, c mended it (rollback)`."""
+    said = [] if one.change_failure is None else [_FAILURE_WORDS[one.change_failure]]
+    if one.remediation is not None:
+        type, _, id = one.remediation.partition(" ")
+        said.append(f"{id} mended it ({type})" if id else "nobody mended it")
+    why = f"; {one.reason}" if one.reason else ""
+    return f'{rfc3339(one.told_at)} "{one.by_name}" said of {one.deployment}: {", ".join(said)}{why}'
+
+
+_FAILURE_WORDS = {"true": "it failed", "false": "it did not fail", "removed": "what was said of its failure is taken back"}
 
 
 def _evidence(reader: Reader, row: DeploymentRow, names: Mapping[str, str]) -> tuple[EvidenceShown, ...]:

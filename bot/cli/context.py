@@ -35,17 +35,21 @@ def read(work: Callable[[Reader], T]) -> T:
 
 
 def operate(command: str, **arguments: object) -> Any:
-    """Do something that writes: in the running server if there is one, else here. Progress goes to stderr."""
+    """Do something that writes: in the running server if there is one, else here. Progress goes to stderr, so does that a store is new."""
     # Here: commands that only read need not wait for what writes.
     from bot.engine.operations import OperationError, run_operation
 
-    progress = ProgressBar()
+    configured, progress = settings(), ProgressBar()
+    path = configured.sqlite_path
+    absent = path is not None and not path.exists()
 
     # What goes wrong is this command's answer; a log beside it would say it twice.
     configure_logging(level=logging.CRITICAL)
     try:
-        return asyncio.run(run_operation(settings(), command, arguments, progress=progress))
+        return asyncio.run(run_operation(configured, command, arguments, progress=progress))
     except OperationError as error:
         raise click.ClickException(str(error)) from error
     finally:
         progress.close()
+        if absent and path is not None and path.exists():
+            click.echo(f"new store at {path}", err=True)

@@ -13,6 +13,7 @@ from bot.answers.failures import STATES
 from bot.answers.questions import Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
 from bot.cli.context import operate, read, settings
+from bot.dora.instants import SECOND
 from bot.dora.repositories import RepositoryUrlError, repository_id
 from bot.engine.clock import now
 from bot.pipeline import selection
@@ -20,6 +21,7 @@ from bot.pipeline.derive import Sources, limits_of
 from bot.pipeline.explain import StoredExplainSource
 from bot.pipeline.history import HistoryCache
 from bot.store import Reader
+from bot.web import words
 
 Command = Callable[..., Any]
 Parameters = list[tuple[str, str]]
@@ -69,7 +71,31 @@ def _print(items: Sequence[object], columns: Sequence[str], form: str, whole: ob
     elif form == "csv":
         click.echo(to_csv(columns, rows_of(items, columns)), nl=False)
     else:
-        click.echo(to_table(columns, rows_of(items, columns)), nl=False)
+        click.echo(_table(items, columns), nl=False)
+
+
+def _table(items: Sequence[object], columns: Sequence[str]) -> str:
+    """The table for a terminal: durations, shares and frequencies as pages say them; `--json` and `--csv` have them exactly."""
+    rows = [list(map(_said, columns, row)) for row in rows_of(items, columns)]
+    return to_table([column.removesuffix(".per_day").removesuffix(".value") for column in columns], rows)
+
+
+def _said(column: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if column == "deployment_frequency.per_day":
+        text = " ".join(words.frequency(value))
+    elif column.endswith("_rate.value"):
+        text = words.share(value)
+    elif column.rpartition(".")[2] in _DURATIONS:
+        text = words.duration(value * SECOND)
+    else:
+        return value
+    # A terminal need not be kept from breaking lines.
+    return text.replace("\u00a0", " ")
+
+
+_DURATIONS = ("median", "time_to_restore", "change_lead_time", "waits")
 
 
 @click.command("metrics")
@@ -92,8 +118,7 @@ def metrics_command(form: str, **given: object) -> None:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
         return
     columns = METRICS_COLUMNS if form == "csv" else _BRIEF
-    rows = rows_of(answer["data"], columns)
-    click.echo(to_csv(columns, rows) if form == "csv" else to_table(columns, rows), nl=False)
+    click.echo(to_csv(columns, rows_of(answer["data"], columns)) if form == "csv" else _table(answer["data"], columns), nl=False)
 
 
 _BRIEF = (
@@ -186,7 +211,9 @@ def explain_command(deployment_id: str, as_json: bool) -> None:
         click.echo(f"{name + ':':<18}{_plain(shown.get(name))}")
     for one in found.evidence:
         click.echo(f"{'evidence:':<18}{explain.in_words(one)}")
-    for name in ("counts", "flags", "near_misses", "overrides"):
+    for correction in found.overrides:
+        click.echo(f"{'override:':<18}{explain.correction_in_words(correction)}")
+    for name in ("counts", "flags", "near_misses"):
         click.echo(f"{name + ':':<18}{json.dumps(shown.get(name), ensure_ascii=False)}")
     if found.patterns is not None:
         click.echo(f"{'patterns:':<18}{', '.join(found.patterns.patterns)} ({found.patterns.origin})")
@@ -194,7 +221,7 @@ def explain_command(deployment_id: str, as_json: bool) -> None:
         click.echo(f"{'check:':<18}{found.git}")
     click.echo()
     columns = ("sha", "kept", "reason", "authored_at", "change_lead_time", "pull_request", "subject")
-    click.echo(to_table(columns, [[_short(name, value) for name, value in zip(columns, row, strict=True)]
+    click.echo(to_table(columns, [[_short(name, _said(name, value)) for name, value in zip(columns, row, strict=True)]
                                   for row in rows_of(found.changes, columns)]), nl=False)
 
 

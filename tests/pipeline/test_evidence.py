@@ -119,6 +119,11 @@ def test_the_command_says_it_in_words(room: Room, store_url: str, tmp_path: Path
     room.tell(*STORY)
     for name, value in {"DATABASE_URL": store_url, "DATA_DIR": str(tmp_path / "data")}.items():
         monkeypatch.setenv(name, value)
+    key = room.store.write(lambda writer: create_key(writer, name="Ann in CI", scopes=[DEPLOYMENTS_WRITE], now=1))
+    room.tell(spoken(key, 500, "b", "c"))
+    told = next(line for line in CliRunner().invoke(main, ["explain", "b"]).output.splitlines() if line.startswith("override:"))
+    assert told.endswith('"Ann in CI" said of b: it failed, c mended it (rollforward); seen')
+    assert key.id not in told
     done = CliRunner().invoke(main, ["explain", "c"])
     assert done.exit_code == 0, done.output
     assert [line.partition(":")[2].strip() for line in done.output.splitlines() if line.startswith("evidence:")] == evidence(room, "c")
