@@ -81,9 +81,12 @@ def _select(
         other = next((other for other in _KINDS if source in SOURCES[other]), None)
         hint = f"; `--kind {other}` has one" if other else ""
         raise click.UsageError(f"there is no source {source!r} of {kind}; there are {', '.join(SOURCES[kind])}{hint}")
-    result: dict[str, Any] = operate(
+    done: dict[str, Any] = operate(
         "sources.select", kind=kind, source=source, on=on, retroactive=retroactive, labels=list(labels), types=list(types)
     )
+    result = done["source"]
+    if done["warning"]:
+        click.echo(f"warning: {done['warning']}", err=True)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from bot.answers.encode import to_json
 from bot.answers.sources import find_source
+from bot.credentials import Credentials
 from bot.dora.inference import FORGE_DEPLOYMENTS, FORGES, RELEASES
 from bot.dora.instants import Instant
 from bot.dora.repositories import RepositoryUrlError
@@ -216,8 +217,17 @@ async def _backfill_issues(runner: Runner, arguments: Mapping[str, object], prog
 def _forges(runner: Runner) -> tuple[str, ...]:
     forges = tuple(runner.clients())
     if not forges:
-        raise OperationError("no forge can be asked: `rollforward setup github` makes an App, GITLAB_TOKEN opens GitLab")
+        raise OperationError(f"no forge can be asked: {', '.join(_OPENED_BY.values())}")
     return forges
+
+
+_OPENED_BY = {"github": "`rollforward setup github` makes an App", "gitlab": "GITLAB_TOKEN opens GitLab"}
+
+
+def _silent(runner: Runner, source: str) -> bool:
+    """Whether a source is a forge that can neither be asked nor send webhooks."""
+    hears = {"github": bool(Credentials(runner.settings).github_secrets()), "gitlab": runner.settings.gitlab_on}
+    return source in _OPENED_BY and source not in runner.clients() and not hears[source]
 
 
 class _Wish(Protocol):
@@ -313,7 +323,9 @@ async def _select_source(runner: Runner, arguments: Mapping[str, object], progre
 
     await runner.store.write_async(work)
     await runner.settle(progress)
-    return to_json(await runner.store.read_async(lambda reader: find_source(reader, kind, source)))
+    found = to_json(await runner.store.read_async(lambda reader: find_source(reader, kind, source)))
+    warning = f"nothing can come from {source} yet: {_OPENED_BY[source]}" if on and _silent(runner, source) else None
+    return {"source": found, "warning": warning}
 
 
 async def _backfill_incidents(runner: Runner, arguments: Mapping[str, object], progress: Progress) -> object:

@@ -48,6 +48,23 @@ def listed(*arguments: str) -> dict[tuple[str, str], dict[str, object]]:
     return {(one["kind"], one["source"]): one for one in found}
 
 
+def test_metrics_are_in_words_on_a_terminal_and_exact_elsewhere(folder: Path) -> None:
+    asked = ["metrics", "--from", "2023-11-01", "--to", "2023-12-01"]
+    assert CliRunner().invoke(main, ["rebuild"]).exit_code == 0
+    said = CliRunner().invoke(main, asked).stdout
+    assert " 1.9 per month " in said
+    assert " 0 %" in said
+    exact = json.loads(CliRunner().invoke(main, [*asked, "--json"]).stdout)
+    assert exact["data"][0]["deployment_frequency"]["per_day"] == pytest.approx(0.0622, abs=1e-4)
+
+
+def test_a_store_that_is_made_is_told_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{folder}/another.db")
+    made = CliRunner().invoke(main, ["keys", "create", "ci"])
+    assert made.stderr.splitlines()[0] == f"new store at {folder}/another.db"
+    assert "new store" not in CliRunner().invoke(main, ["keys", "create", "ci"]).stderr
+
+
 def test_the_list_says_what_is_on_and_how_much_counts(folder: Path) -> None:
     found = listed()
     assert [key for key, one in found.items() if one["on"]] == [
@@ -96,6 +113,7 @@ def test_which_issues_are_failures_is_chosen_and_told(folder: Path) -> None:
     assert found["failures", "github"]["issues"] == {"labels": ["incident"], "types": []}
     assert found["failures", "gitlab"]["issues"] == {"labels": ["incident"], "types": ["incident"]}
     done = run("enable", "github", "--failures", "--label", "Outage", "--label", "sev1", "--type", "Bug")
+    assert done.stderr.startswith("warning: nothing can come from github yet: `rollforward setup github` makes an App")
     assert done.exit_code == 0, done.output
     assert done.output.endswith("Failures are its issues of type bug, and issues labelled outage or sev1.\n")
     assert run("enable", "github", "--kind", "failures").output.endswith("labelled outage or sev1.\n"), "not said again it stays"
