@@ -2,7 +2,7 @@
 
 Rules: the filter `source` and the group `source` speak of deployments, whose sources are others than those of failures: that filter leaves
 failures as they are, and by that group they stand under `null`. The filter `severity` concerns failures alone. A failure with several
-services (teams, envs) counts once in the group of each, and once in a group that holds several of them.
+services (teams, envs) counts once in the group of each, and once in a group that holds several of them. A group of deployments that do not count, and no failures, is none.
 """
 
 from collections.abc import Sequence
@@ -110,7 +110,12 @@ def group(gathered: Gathered, names: Sequence[str], filters: Filters) -> dict[Gr
     for failure in gathered.failures:
         for values in product(*(_failure_values(failure.row, name, filters) for name in names)):
             groups.setdefault(tuple(zip(names, values, strict=True)), Gathered()).failures.append(failure)
-    return {key: groups[key] for key in sorted(groups, key=_order)}
+    return {key: groups[key] for key in sorted(groups, key=_order) if groups[key].failures or last_counted(groups[key])}
+
+
+def last_counted(members: Gathered) -> Entry | None:
+    """The newest deployment whose source is on."""
+    return next((entry for entry in members.deployments if entry.measured.not_computed != NotComputed.SOURCE_OFF), None)
 
 
 def cut(gathered: Gathered, windows: Sequence[Window]) -> list[Gathered]:

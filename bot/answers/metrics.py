@@ -82,9 +82,7 @@ def measure_gathered(gathered: Gathered, question: MetricsQuestion, window: Wind
 
 
 def _rows(gathered: Gathered, question: MetricsQuestion, window: Window) -> Iterator[MetricsRow]:
-    groups = group(gathered, question.group_by, question.filters)
-    if not question.group_by:
-        groups.setdefault((), Gathered())
+    groups = group(gathered, question.group_by, question.filters) if question.group_by else {(): gathered}
     windows = buckets(window, interval=question.interval, tz=question.tz)
     if len(groups) * len(windows) > MAX_ROWS:
         detail = f"The answer would have {len(groups) * len(windows)} rows, more than {MAX_ROWS}: ask for less."

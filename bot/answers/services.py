@@ -116,6 +116,12 @@ def find_service(reader: Reader, name: str) -> ServiceShown | None:
     return found[0] if found else None
 
 
+def uncounted_sources(reader: Reader, service: ServiceShown) -> list[tuple[str, Instant | None]]:
+    """Who told of a service's deployments where none of them counts, with the instant from which on theirs do (`None`: off)."""
+    selection = load_selection(reader, "deployments")
+    return [] if service.deployments else [(source, selection.counts_from(source)) for source in service.sources]
+
+
 def no_such_service(reader: Reader, name: str, *, offer: bool = True) -> str | None:
     """What is said of a name that no service has, with those it may have been meant for if they may be told; `None` of a service."""
     known = service_names(load_services(reader, Filters()))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bot.answers import ai_activity, definitions, deliveries, deployments, metrics, paths, repositories, services
-from bot.answers.gathered import group, shown_name
+from bot.answers.gathered import group, last_counted, shown_name
 from bot.answers.questions import Asker, Filters, Form, Page, Parameters
 from bot.answers.rules_in_force import entries_left_out
 from bot.answers.undefined import show_undefined
@@ -37,9 +37,9 @@ async def overview(request: web.Request) -> web.Response:
         scene = load_scene(reader, question, window, first_event=first)
         groups = group(scene.gathered, ("service",), question.filters)
         shown = [
-            (key[0][1] or "", shown_name(members, *key[0]), picture(scene, members), members.deployments[0])
+            (key[0][1] or "", shown_name(members, *key[0]), picture(scene, members), last)
             for key, members in groups.items()
-            if members.deployments and members.deployments[0].row.finished_at >= window.start
+            if (last := last_counted(members)) and last.row.finished_at >= window.start
         ]
         shown.sort(key=lambda row: (-row[2].metrics.deployments, row[0]))
         deployed = {name for name, *_ in shown}
@@ -89,6 +89,7 @@ async def service(request: web.Request) -> web.Response:
         one = picture(scene, scene.gathered)
         return {
             "service": found,
+            "uncounted": services.uncounted_sources(reader, found),
             "window": window,
             "scene": scene,
             "not_compared": not_compared(scene, first),

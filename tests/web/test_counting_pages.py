@@ -1,5 +1,7 @@
 """What is merged, off, or corrected: sent through the original's API, seen on the pages and in our API."""
 
+import re
+
 import pytest
 
 from bot.dora.instants import SECOND
@@ -88,6 +90,24 @@ async def test_pages_say_what_is_merged_and_what_is_off(store: Store, path: str)
         assert "<b>Yes</b>, as a person said" in text, "also when it was said of the merged one"
     if path == "/deployments/off":
         assert "It does not count: its data source is switched off." in text
+
+
+async def test_a_service_of_which_nothing_counts_has_no_numbers_and_is_told_why(store: Store) -> None:
+    """Shop's newest is of a source that is off: the last one that counts is named. Of till nothing counts."""
+    room = Room(store)
+    room.tell(deployed("sent", 10, version="1"), deployed("late", 300, source="tags", version="2"))
+    room.tell(deployed("seen", 200, source="apm", service="till", version="1"))
+    async with open_door(store) as door:
+        door.now[0] = at(1_000)
+        answer = await (await door.client.get("/api/v1/metrics", params={"group_by": "service"})).json()
+        whole = (await (await door.client.get("/api/v1/metrics")).json())["data"][0]
+        overview, till = [await (await door.client.get(path)).text() for path in ("/", "/services/till")]
+    assert [row["group"]["service"] for row in answer["data"]] == ["shop"]
+    assert (whole["deployments"], whole["not_counted"]["source_off"]) == (1, 2)
+    assert "blend" not in overview and overview.count("data-label=\"Last deployed\"") == 1 and "/deployments/sent" in overview
+    assert re.search(r"till</a> <span class=\"quiet\">\s*deployments kept, not counted: source <code>apm</code>", overview)
+    assert "source Telemetry <code>apm</code> is off" in till and "rollforward sources enable apm --retroactive" in till
+    assert "nobody has deployed" not in till and "never" not in till
 
 
 async def test_metrics_of_a_source_count_it_alone(store: Store) -> None:
