@@ -6,7 +6,7 @@ failure is open until it is resolved; its time to restore may be known before, w
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
 from bot.answers.cursors import Key
 from bot.answers.failure_counts import Alike, load_counted, load_open
@@ -43,12 +43,13 @@ class OpenFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureOverview:
-    """The failures of a period, all in all. `unknown` ended without a time to restore.
+    """The failures of a period, all in all; `before` of them come before those of the page. `unknown` ended without a time to restore.
 
     `open` are the newest of those that are open, whenever they began; there are `still_open`, the first since `open_since`.
     """
 
     rows: tuple[FailureRow, ...]
+    before: int
     more: bool
     restored: Summary
     unknown: int
@@ -69,10 +70,12 @@ def overview(
     filters = under_current_name(filters, Shown(reader))
     counted = load_counted(reader, filters, severity=severity, state=state, now=now)
     still = load_open(reader, filters, severity=severity, state=state)
-    page = list(islice((row for row in counted.rows if after is None or row.key < after), limit + 1))
+    before = 0 if after is None else sum(row.key >= after for row in counted.rows)
+    page = counted.rows[before : before + limit + 1]
     told = [group for group in counted.groups if group.rows]
     return FailureOverview(
         rows=tuple(load_named_failures(reader, {(row.source, row.id) for row in page[:limit]}, visible=filters.visible)),
+        before=before,
         more=len(page) > limit,
         restored=summarise(chain.from_iterable(group.restored for group in told)),
         unknown=sum(row.time_to_restore is None and row.state == State.RESOLVED for row in counted.rows),

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.answers import failure_impact, services
 from bot.answers.cursors import Cursor
-from bot.answers.encode import dumps
+from bot.answers.encode import dumps, rfc3339
 from bot.answers.failure_detail import FailureDetail, detail_json, find_failure
 from bot.answers.failures import STATES
 from bot.answers.questions import FILTERS, Filters, Form
@@ -40,6 +40,8 @@ async def failure_list(request: web.Request) -> web.Response:
         )
         known = services.load_services(reader, may_see(request, filters.service))
         options = options_of(known, view)
+        # Deployments have other sources.
+        options["source"] = [filters.source] if filters.source else []
         options = {name: sorted({*values, *found.options.get(name, ())}) for name, values in options.items()}
         spelled = {one.lower(): one for one in found.options["severity"]}
         asked_for = spelled.setdefault(severity.lower(), severity) if severity else ""
@@ -54,7 +56,8 @@ async def failure_list(request: web.Request) -> web.Response:
         }
 
     values = await read(request, work)
-    exported = {**(filters.echo or {}), **({"severity": severity} if severity else {}), **({"state": state} if state else {})}
+    window = {name: rfc3339(at) for name, at in (("from", filters.from_at), ("to", filters.to_at)) if at is not None}
+    exported = {**(filters.echo or {}), **({"severity": severity} if severity else {}), **({"state": state} if state else {}), **window}
     shown = {"view": view, "path": "/failures", "exported": exported}
     return render(request, "failures.html", {**shown, "most_groups": MOST_GROUPS, **values}, tz=view.question.tz)
 

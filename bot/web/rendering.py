@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -82,6 +83,12 @@ def link(
     return f"{root}{path}?{query}" if query else f"{root}{path}"
 
 
+def command(words: str, given: Mapping[str, str | Sequence[str]], /) -> str:
+    """A command line whose options ask what the API's parameters of the same names ask."""
+    pairs = [(name, one) for name, value in given.items() for one in ([value] if isinstance(value, str) else value)]
+    return shlex.join(["rollforward", *words.split(), *(part for name, value in pairs for part in (f"--{name.replace('_', '-')}", value))])
+
+
 _TEMPLATES = _environment()
 
 
@@ -133,6 +140,7 @@ def render(
         here=path_of(request),
         root=settings.root,
         link=partial(link, settings.root),
+        command=command,
         now=now,
         tz=zone,
         at=lambda instant: words.instant(instant, zone),

@@ -1,10 +1,13 @@
 """The pages about failures, and the API's twin: what they count, what they show around a failure, to whom."""
 
 import re
+import shlex
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from bot.answers.failure_detail import detail_json, find_failure
+from bot.cli.show import failures_group
 from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.facts.keys import create_key
 from tests.pipeline.inference_room import hear
@@ -73,7 +76,9 @@ async def test_without_any_failure_the_page_says_how_to_send_them(aiohttp_client
 
 async def test_what_failures_did_to_whom(aiohttp_client, store):
     """Shop: 7:50 to 4:50 ago, and 7:00 to 6:00 ago within it: 3 hours, not 4. Cart: 1 hour and 20 + 5 minutes of an incident."""
-    page = await load(await browse(aiohttp_client, store, with_failures()), "/failures")
+    seed = with_failures()
+    seed.deployment("seen", "Shop", NOW - 4 * HOUR, source="apm")
+    page = await load(await browse(aiohttp_client, store, seed), "/failures")
     words = said(page)
     assert "Open now 1 the longest since 3 Oct 2026, 00:00" in words
     assert "Median time to restore 42 min 30 s over 4 that were restored" in words
@@ -84,6 +89,7 @@ async def test_what_failures_did_to_whom(aiohttp_client, store):
     newest = [link.split("?")[0] for link in page.links if link.startswith("/failures/")]
     assert newest == [f"/failures/{id}" for id in ("lasting", "both", "outage", "nobody", "incident")]
     assert "GitHub issues github off" in words and "ot counted" not in words
+    assert "Source all api incidents Severity" in words, "those that tell of failures, not of deployments"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,11 @@ async def test_filters_live_in_the_url_and_the_exports_ask_the_same(aiohttp_clie
     export = next(link for link in page.links if link.startswith("/api/v1/failures?"))
     assert {one["id"] for one in (await (await client.get(export)).json())["data"]} == ids
     assert (await client.get(export.replace("/failures?", "/failures.csv?"))).content_type == "text/csv"
+    _, group, *options = shlex.split(next(text for text in page.text if text.startswith("rollforward failures --")))
+    with failures_group.make_context(group, list(options)) as context:
+        told = {(name.rstrip("s_") if name == "tags" else name.rstrip("_"), value) for name, value in context.params.items() if value and name != "form"}
+    query = parse_qs(urlsplit(export).query)
+    assert told == {(name, tuple(values) if name == "tag" else values[0]) for name, values in query.items()}, "and so does the command"
 
 
 async def test_pages_of_the_list_hold_each_failure_once(aiohttp_client, store):
@@ -114,11 +125,21 @@ async def test_pages_of_the_list_hold_each_failure_once(aiohttp_client, store):
     while path and len(seen) < 100:
         page = await load(client, path)
         assert "Failures 60 that began" in said(page), "the numbers are of all pages"
+        assert f"{len(seen) + 1}–{min(len(seen) + 25, 60)} of 60 that began in this period, newest first" in said(page)
+        assert ("/failures?days=7#all" in page.links) is bool(seen), "from later pages one comes back"
         seen += [link.split("?")[0] for link in page.links if link.startswith("/failures/")]
         path = next((link for link in page.links if "cursor=" in link), None)
+        assert path is None or path.endswith("#all"), "it leads to the list, not to the numbers above"
     assert (len(seen), len(set(seen))) == (60, 60)
     for wrong in ({"unit": "commit"}, {"severity": "\x00"}, {"cursor": "x"}, {"days": "0"}):
         assert next(iter(wrong)) in (await load(client, "/failures", status=400, **wrong)).words
+
+
+async def test_where_nothing_is_restored_the_overview_has_no_link_without_words(aiohttp_client, store):
+    seed = shop()
+    add_failure(seed, "lasting", "Shop", NOW - HOUR, name="Open")
+    overview = await (await (await browse(aiohttp_client, store, seed)).get("/")).text()
+    assert 'title="0 of 1 failure restored, 1 still open"' in overview and ">–</a>" not in overview
 
 
 async def test_a_failure_and_the_deployments_around_it(aiohttp_client, store):
