@@ -1,7 +1,7 @@
 """Deployments as the store holds them, with what was derived; the one reading that every answer about deployments shares."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bot.answers.questions import Filters
@@ -181,14 +181,18 @@ def load_deployments(reader: Reader, filters: Filters) -> list[DeploymentRow]:
 
 def load_deployment(reader: Reader, id: str) -> DeploymentRow | None:
     """One deployment; `None` when nobody knows it."""
-    return next((row.under(Shown(reader)) for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, [id])), None)
+    return next(iter(load_deployments_by_id(reader, [id])), None)
+
+
+def load_deployments_by_id(reader: Reader, ids: Iterable[str]) -> list[DeploymentRow]:
+    """Those of these deployments that somebody knows."""
+    shown = Shown(reader)
+    return [row.under(shown) for row in reader.fetch_in("answer_deployments_by_id", DeploymentRow, sorted(set(ids)))]
 
 
 def load_merged(reader: Reader, id: str) -> list[DeploymentRow]:
     """The deployments that this one stands for, the earliest first."""
-    rows = reader.fetch_in("answer_deployments_by_id", DeploymentRow, reader.fetch("answer_merged", str, id=id))
-    shown = Shown(reader)
-    return sorted((row.under(shown) for row in rows), key=lambda row: (row.finished_at, row.id))
+    return sorted(load_deployments_by_id(reader, reader.fetch("answer_merged", str, id=id)), key=lambda row: (row.finished_at, row.id))
 
 
 def load_remedies(reader: Reader, ids: list[str]) -> dict[str, Remedy]:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bot.answers.encode import dumps
 from bot.answers.questions import Filters, InvalidParameterError
+from bot.answers.rows import load_deployments_by_id
 from bot.answers.rules_in_force import RulesInForce, show_rules_in_force
 from bot.answers.services import no_such_service
 from bot.answers.simulation import TrialSource, answer_trial
@@ -83,6 +84,7 @@ async def show_rules(request: web.Request) -> web.Response:
         waiting = load_waiting(reader, Filters(service=question.filters.service), question.now)
         return {
             "found": show_rules_in_force(reader, question),
+            "names": _names(request, reader, answer),
             "unknown": _unknown(request, reader, question),
             "waiting": waiting[:MOST_WAITING],
             "more_waiting": max(0, len(waiting) - MOST_WAITING),
@@ -91,7 +93,7 @@ async def show_rules(request: web.Request) -> web.Response:
 
     values = await read(request, work)
     moved = 0 if answer is None else sum(one.today != one.proposed for one in answer.services)
-    shown = {"answer": answer, "moved": moved, "names": _names(answer), "sentence": summary(answer) if answer else ""}
+    shown = {"answer": answer, "moved": moved, "sentence": summary(answer) if answer else ""}
     asked_for = {"given": given, "question": question, "error": error, "wrong": error.pointer if error else ""}
     words = {"fields": FIELDS, "near_misses": NEAR_MISSES, "not_compared": NOT_COMPARED}
     values |= {**shown, **asked_for, **words, "form": _form(given, values["found"])}
@@ -104,10 +106,12 @@ def _unknown(request: web.Request, reader: Reader, question: TrialQuestion) -> s
     return None if service is None else no_such_service(reader, service, offer=not request[PRINCIPAL].services)
 
 
-def _names(answer: TrialAnswer | None) -> dict[str, str]:
-    """What deployments are called for people: by version, else by commit."""
-    differences = () if answer is None else answer.differences
-    return {one.id: one.version or (one.commit_sha.hex()[:10] if one.commit_sha else "") for one in differences}
+def _names(request: web.Request, reader: Reader, answer: TrialAnswer | None) -> dict[str, str]:
+    """What the deployments that differences speak of are called for people, changed or not: by version, else by commit."""
+    verdicts = [one for each in (() if answer is None else answer.differences) for one in (each.today, each.proposed)]
+    told = {id for one in verdicts for id in (one.mended_by, *(part.target for part in one.evidence)) if id}
+    rows = [row for row in load_deployments_by_id(reader, told) if request[PRINCIPAL].may_touch(row.service)]
+    return {row.id: row.version or (row.commit_sha.hex()[:10] if row.commit_sha else "") for row in rows}
 
 
 def _form(given: Mapping[str, str], found: object) -> Mapping[str, object]:

@@ -43,6 +43,7 @@ async def test_a_trial_says_what_would_change_and_how_the_metrics_move(store: St
         found = await get(door, "/api/v1/rules/test", days="30", **URGENT)
         shop = await get(door, "/api/v1/rules/test", days="30", service="Shop", **URGENT)
         text = await get(door, "/rules", days="30", **URGENT)
+        prices = await get(door, "/rules", days="30", id="prices", field="pr_title", pattern="^Prices$")
     today, then = (found["metrics"][side] for side in ("today", "proposed"))
     assert (today["change_failure_rate"]["failed"], then["change_failure_rate"]["failed"], today["deployments"]) == (3, 4, 9)
     assert (today["rollforwards"], then["rollforwards"], then["rollbacks"]) == (1, 2, 2)
@@ -63,6 +64,7 @@ async def test_a_trial_says_what_would_change_and_how_the_metrics_move(store: St
     assert shop["differences"] == found["differences"]
     assert "Of 9 deployments in the last 30 days it would call 1 more a rollforward and 1 more failed; change failure rate 33.3 % → 44.4 %." in text
     assert "33.3 % → 44.4 %" in text
+    assert prices.count("mended by v3") == 2 and "mended by S5" not in prices, "today and then, though S5 itself is what it was"
     assert "- {id: urgent, field: pr_label, pattern: '^urgent$'}" in text
 
 
@@ -145,6 +147,7 @@ async def test_the_rules_in_force_are_listed_with_what_they_decided(store: Store
     assert recent["last_rollback_at"] == max(at for service, at in rolled_back if service == "cart")
     assert (none["rollbacks"], none["last_rollback_at"]) == (0, None)
     assert "hotfix-label static pr_label" in text
+    assert "an earlier commit or version again the first deployment after the one that it restores 2" in text
     assert "last 90 days" in text
 
 
