@@ -15,7 +15,7 @@ from bot.answers.undefined import show_undefined
 from bot.dora.lead_time import STAGES
 from bot.store import Reader
 from bot.web import words
-from bot.web.auth import OPEN, READ, Row
+from bot.web.auth import OPEN, PRINCIPAL, READ, Row
 from bot.web.charts import columns
 from bot.web.deployment_page import stage_bar
 from bot.web.page_questions import asked_for, options_of, parse_page
@@ -80,7 +80,7 @@ async def service(request: web.Request) -> web.Response:
     def work(reader: Reader) -> dict[str, object]:
         found = services.find_service(reader, name)
         if found is None:
-            raise not_found()
+            raise not_found(services.no_such_service(reader, name, offer=not request[PRINCIPAL].services))
         first = metrics.first_event(reader)
         question = metrics.with_formula(reader, view.question)
         window = metrics.clipped(reader, question)

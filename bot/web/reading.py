@@ -52,9 +52,9 @@ def from_path(request: web.Request, name: str) -> str:
     return value
 
 
-def not_found() -> HttpError:
-    """There is no such thing."""
-    return HttpError(404, "not_found", "Nothing is known under this name.")
+def not_found(told: str | None = None) -> HttpError:
+    """There is no such thing, in these words if there are better ones."""
+    return HttpError(404, "not_found", told or "Nothing is known under this name.")
 
 
 def limit_to_services(request: web.Request, service: str | None) -> None:

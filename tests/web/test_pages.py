@@ -239,7 +239,8 @@ async def test_a_service_shows_metrics_over_time_deployments_and_patterns(aiohtt
     assert "docs/missing/**: matches no file" in (await load(client, "/services/catalog")).words
     assert "Nobody has defined this service" in (await load(client, "/services/web")).words
     assert "nobody has deployed it yet" in (await load(client, "/services/mailer")).words
-    assert "Nothing is known under this name" in (await load(client, "/services/nobody", status=404)).words
+    assert "There is no service 'nobody'." in (await load(client, "/services/nobody", status=404)).words
+    assert "There is no service 'chekout'; did you mean checkout?" in (await load(client, "/services/Chekout", status=404)).words
 
 
 async def test_a_service_with_a_slash_in_its_name_has_its_page(aiohttp_client, store):
