@@ -182,6 +182,26 @@ async def test_definitions_tell_their_origin_their_rivals_and_what_is_wrong(aioh
     assert cart["repositories"][0]["origin"] == "the repository that holds the definition (github.com/acme/cart@entity.datadog.yaml:4)"
 
 
+@pytest.mark.parametrize(
+    ("digest", "severity", "words"),
+    [
+        ("d", "warning", "What is in force of the folder was read 3 hours ago, when it last changed;"),
+        ("d", "error", "What is in force of the folder was read 3 hours ago, before its files had the errors that they have now;"),
+        ("", "error", "Nothing of the folder is in force: it had errors when it was first read, 3 hours ago, and has some now;"),
+    ],
+)
+async def test_when_the_folder_was_read_is_of_what_is_in_force(aiohttp_client, store, digest, severity, words):
+    seed = Seed()
+    seed.claim("Shop", path="entity.datadog.yaml")
+    seed.definition("Shop")
+    told = [{"file": "a.yaml", "line": 3, "column": 7, "severity": severity, "message": "odd"}]
+    state = {"kind": "definitions", "digest": digest, "received_at": NOW - 3 * HOUR, "body": "", "problems": json.dumps(told)}
+    seed.rows["catalog"].append(state)
+    page = await load(await browse(aiohttp_client, store, seed), "/definitions")
+    assert words in re.sub(r"\s+", " ", page.words)
+    assert "/schema/service-definition.json" in page.links, "editors may have it"
+
+
 async def test_the_overview_groups_five_metrics_and_lists_each_service(aiohttp_client, store):
     client = await browse(aiohttp_client, store, organisation(NOW))
     page = await load(client, "/", days="30")
