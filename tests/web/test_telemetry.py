@@ -161,6 +161,7 @@ async def test_a_service_that_nobody_defined_is_shown_until_somebody_does(store:
         assert (one.service, (one.last_seen_at - START) // MINUTE, one.versions) == ("Till", 65, 2)
         page = await (await shop.door.client.get("/definitions", headers={"Authorization": f"Bearer {API_KEY}"})).text()
         assert "Seen in telemetry, not defined" in page and "Till" in page
+        assert "and the source <code>apm</code> is on" in page and "rollforward sources enable apm --retroactive" in page
         shop.define("shopist", "till")
         assert store.read(show_undefined).count == 0
         page = await (await shop.door.client.get("/definitions", headers={"Authorization": f"Bearer {API_KEY}"})).text()
