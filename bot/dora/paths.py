@@ -307,11 +307,17 @@ def check_pattern(pattern: str) -> str | None:
     return None
 
 
+_CLOSED = re.compile(r"\\.|\[[!^]?(?:\][^]]*|[^]]+)\]")
+"""What is no open bracket in a part of a pattern: an escaped character, or a whole class."""
+
+
 def pattern_warning(pattern: str) -> str | None:
     """What its writer may not expect of a valid pattern, or None."""
     body = pattern.removeprefix("!")
     if re.search(r"\{[^{}]*,[^{}]*\}", body):
         return f"{pattern}: braces are not expanded; write one pattern for each alternative"
+    if any("[" in _CLOSED.sub("", segment) for segment in body.split("/")):
+        return f"{pattern}: matches no file, as its [ never closes; write \\[ for the character itself"
     if "\\" in body:
         return f"{pattern}: a backslash escapes the next character; folders are parted by /"
     segments = normalised(body).split("/")

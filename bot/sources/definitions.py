@@ -8,6 +8,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.entities import DEFAULT
@@ -49,27 +50,50 @@ def read_definitions(files: Mapping[str, bytes], rules: RuleSet | None = None) -
     """
     found: list[ServiceDefinition] = []
     problems: list[Problem] = []
+    named: list[_Named] = []
     for file in sorted(files):
-        read, wrong = _read_file(file, files[file], rules)
+        read, wrong, names = _read_file(file, files[file], rules)
         found += read
         problems += wrong
-    problems += _doubled(found)
+        named += names
+    problems += _doubled(named)
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.column, problem.message))
     found.sort(key=lambda definition: definition.service)
     return DefinitionsRead(definitions=tuple(found), problems=tuple(problems))
 
 
-def _read_file(file: str, text: bytes, rules: RuleSet | None) -> tuple[list[ServiceDefinition], list[Problem]]:
+class _Named(NamedTuple):
+    """A service that a document names, whatever else is wrong with it."""
+
+    shown: str
+    file: str
+    line: int
+
+
+def _read_file(
+    file: str, text: bytes, rules: RuleSet | None
+) -> tuple[list[ServiceDefinition], list[Problem], list[_Named]]:
     documents, problems = read_documents(file, text)
     found: list[ServiceDefinition] = []
     wrong: list[Problem] = []
+    named: list[_Named] = []
     for document in documents:
         definition, told = read_document(file, document, rules)
         wrong += told
+        if definition is not None or any(problem.severity == "error" for problem in told):
+            named += _named(file, document)
         if definition is not None:
             whole = json.dumps(cut_value(yaml_value(document)))
             found.append(replace(definition, document=whole))
-    return found, problems + with_corrections(wrong, text)
+    return found, problems + with_corrections(wrong, text), named
+
+
+def _named(file: str, document: YamlNode) -> Iterable[_Named]:
+    version = _text(document, "schema-version") or _text(document, "apiVersion") or "v1"
+    name = _at(document, _SHAPES[version].name) if version in _SHAPES else None
+    elsewhere = _text(document, "metadata.namespace").lower() not in ("", DEFAULT)
+    if isinstance(name, YamlText) and name.text.strip() and not elsewhere:
+        yield _Named(name.text.strip(), file, name.line)
 
 
 def with_corrections(problems: list[Problem], text: bytes) -> list[Problem]:
@@ -249,7 +273,7 @@ def read_code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocatio
     listed = _at(document, "datadog.codeLocations")
     if not isinstance(listed, YamlList):
         return (), []
-    problems = check_schema(file, listed, "code-locations")
+    problems = check_schema(file, listed, "code-locations", below="datadog.codeLocations")
     if problems:
         return (), problems
     found: list[CodeLocation] = []
@@ -326,14 +350,13 @@ def _link_warnings(
                 yield warning_at(file, url, f"the link {link.name} does not count: {error}")
 
 
-def _doubled(definitions: Iterable[ServiceDefinition]) -> Iterable[Problem]:
-    first: dict[str, ServiceDefinition] = {}
-    for definition in definitions:
-        other = first.setdefault(definition.service, definition)
-        if other is not definition:
-            file, _, line = definition.location.rpartition(":")
-            message = f"the service {shown(definition.shown)} is defined here and in {other.location}"
-            yield Problem(file=file, line=int(line), column=1, severity="error", message=message)
+def _doubled(named: Iterable[_Named]) -> Iterable[Problem]:
+    first: dict[str, _Named] = {}
+    for one in named:
+        other = first.setdefault(one.shown.lower(), one)
+        if other is not one:
+            message = f"the service {shown(one.shown)} is defined here and in {other.file}:{other.line}"
+            yield Problem(file=one.file, line=one.line, column=1, severity="error", message=message)
 
 
 def _refused(file: str, error: GuardError) -> Problem:

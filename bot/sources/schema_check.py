@@ -19,12 +19,12 @@ MAX_PROBLEMS = 20
 """Of one document: who has twenty mistakes has one."""
 
 
-def check_schema(file: str, document: YamlNode, schema: str) -> list[Problem]:
-    """The document's mistakes by `schemas/<schema>.json`, in the order of the file."""
+def check_schema(file: str, document: YamlNode, schema: str, *, below: str = "") -> list[Problem]:
+    """The document's mistakes by `schemas/<schema>.json`, in the order of the file; `below` is the path of keys to a part."""
     found: list[Problem] = []
     for error in _validator(schema).iter_errors(yaml_value(document)):
         node = _node_at(document, list(error.absolute_path))
-        found += (error_at(file, place, message) for place, message in _told(error, node))
+        found += (error_at(file, place, message) for place, message in _told(error, node, below))
         if len(found) >= MAX_PROBLEMS:
             break
     # v3 says some things in two of its parts.
@@ -90,8 +90,8 @@ def _node_at(document: YamlNode, path: list[str | int]) -> YamlNode:
     return node
 
 
-def _told(error: ValidationError, node: YamlNode) -> Iterator[tuple[YamlNode, str]]:
-    where = _path_text(list(error.absolute_path))
+def _told(error: ValidationError, node: YamlNode, below: str) -> Iterator[tuple[YamlNode, str]]:
+    where = _path_text(below, list(error.absolute_path))
     rule: object = error.validator_value
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     match error.validator:
@@ -128,8 +128,8 @@ def _kind(node: YamlNode) -> str:
     return "a list" if isinstance(node, YamlList) else "a mapping"
 
 
-def _path_text(path: list[str | int]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")[:120]
+def _path_text(below: str, path: list[str | int]) -> str:
+    return below + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix("" if below else ".")[:120]
 
 
 def _below(where: str) -> str:

@@ -160,6 +160,10 @@ def test_one_service_twice_names_both_places() -> None:
     )
     message = "the service 'X' is defined here and in a.yaml:2"
     assert found.problems == (Problem(file="b.yaml", line=2, column=1, severity="error", message=message),)
+    both = b"schema-version: v2.2\ndd-service: X\nteem: a\n---\nschema-version: v2.2\ndd-service: x\nteem: b\n"
+    told = [(problem.line, problem.message) for problem in read_definitions({"a.yaml": both}).problems]
+    assert (6, "the service 'x' is defined here and in a.yaml:2") in told, "whatever else is wrong with them"
+    assert len(told) == 3
 
 
 @pytest.mark.parametrize(

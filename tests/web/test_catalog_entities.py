@@ -127,8 +127,8 @@ async def test_every_other_kind_is_kept_and_changes_nothing(store: Store) -> Non
     ("sent", "told"),
     [
         (SHOP | {"spec": {"teir": "1"}}, ["/spec/teir: unknown key 'teir' in spec; did you mean tier?"]),
-        (SHOP | {"datadog": {"codeLocations": [{"paths": "a"}]}}, ["/datadog/codeLocations/0/paths: [0].paths: expected a list, found the text 'a'"]),
-        (SHOP | {"datadog": {"codeLocations": [{"repository": "a"}]}}, ["/datadog/codeLocations/0/repository: unknown key 'repository' in [0]; did you mean repositoryURL?"]),
+        (SHOP | {"datadog": {"codeLocations": [{"paths": "a"}]}}, ["/datadog/codeLocations/0/paths: datadog.codeLocations[0].paths: expected a list, found the text 'a'"]),
+        (SHOP | {"datadog": {"codeLocations": [{"repository": "a"}]}}, ["/datadog/codeLocations/0/repository: unknown key 'repository' in datadog.codeLocations[0]; did you mean repositoryURL?"]),
         (SHOP | {"metadata": {"name": "x", "namespace": ["y"]}}, ["/metadata/namespace: metadata.namespace: expected a text"]),
         ({"apiVersion": "v3", "metadata": {"name": "x"}}, ["/: the key 'kind' is missing; write kind: service"]),
         ({"apiVersion": "v3", "kind": "datastore", "metadata": {}}, ["/metadata: the key 'name' is missing in metadata"]),
