@@ -8,6 +8,8 @@ from bot.dora.releases import NEAR
 from bot.store import Writer
 
 RULES, INFERENCE, REPOSITORY, REPOSITORIES = "rules", "inference", "repository", "repositories"
+EVERY_SERIES = "series"
+"""Made by migrations alone: the changes of all series are to be derived again, because they are counted in another way now."""
 CHANGES, CLASSIFICATION = "changes", "classification"
 
 

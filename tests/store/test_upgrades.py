@@ -146,3 +146,20 @@ def test_what_was_rebased_before_is_looked_at_again(old_store: Callable[..., str
         assert marks == ([("repositories", "[7]", 0, 3, 1)] if kind == "rebase" else [])
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_was_counted_across_a_gap_is_counted_again(old_store: Callable[..., str], there: bool) -> None:
+    row = "INSERT INTO change_set (deployment_id, predecessor, not_computed, flags, dropped, kept, redeployed, with_lead_time)"
+    derived = (ROW.format(source="api"), f"{row} VALUES ('tag-1', 'tag-0', NULL, '[]', '{{}}', 2, 0, 0)") if there else ()
+    store = open_store(old_store(18, *derived))
+    try:
+        store.migrate()
+        deriver = Deriver(store, HistoryCache(), limits=Limits(), clock=lambda: 10)
+        assert deriver.derive_next() is there
+        while deriver.derive_next():
+            pass
+        found = store.read(lambda reader: explain(reader, StoredExplainSource(limits=Limits()), "tag-1"))
+        assert (found and found.deployment.not_computed) == ("no_git" if there else None)
+    finally:
+        store.close()

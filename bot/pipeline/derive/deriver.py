@@ -14,6 +14,7 @@ from bot.dora.instants import DAY, MINUTE, SECOND, Instant
 from bot.facts.marks import (
     CHANGES,
     CLASSIFICATION,
+    EVERY_SERIES,
     INFERENCE,
     REPOSITORIES,
     REPOSITORY,
@@ -175,6 +176,8 @@ class Deriver:
         if mark.stage == RULES:
             repositories = partial(_mark_repositories, _with_pull_requests(reader))
             return Result(mark, _all_series(reader), repositories, partial(_mark_all, CLASSIFICATION))
+        if mark.stage == EVERY_SERIES:
+            return Result(mark, _all_series(reader), _nothing, partial(_mark_all, CHANGES))
         if mark.stage in {REPOSITORY, REPOSITORIES}:
             return self._pull_requests(mark, reader)
         series = parse_series_key(mark.key)

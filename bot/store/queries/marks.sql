@@ -9,13 +9,13 @@ SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at EL
 -- name: due_marks
 -- What to derive next: rules, inferences, single pull requests, those of whole repositories, changes, classification; oldest instant first.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
-ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repository' THEN 2 WHEN 'repositories' THEN 3
+ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'series' THEN 0 WHEN 'inference' THEN 1 WHEN 'repository' THEN 2 WHEN 'repositories' THEN 3
     WHEN 'changes' THEN 4 ELSE 5 END, from_at, key LIMIT :n
 
 -- name: due_others
 -- The next of what is no single pull request.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now AND stage <> 'repository'
-ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'inference' THEN 1 WHEN 'repositories' THEN 3 WHEN 'changes' THEN 4 ELSE 5 END,
+ORDER BY CASE stage WHEN 'rules' THEN 0 WHEN 'series' THEN 0 WHEN 'inference' THEN 1 WHEN 'repositories' THEN 3 WHEN 'changes' THEN 4 ELSE 5 END,
     from_at, key LIMIT 1
 
 -- name: next_mark_at
