@@ -63,7 +63,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     new_flag = _flag_rows(reader, sources, repository, history, pull_request, found)
     old_flag = reader.fetch("flag_of", _row, repository_id=repository_id, number=number)
     flag_edits = difference(FLAG, old_flag, new_flag)
-    touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced)}  # type: ignore[arg-type]
+    touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced, *old_rebased, *new_rebased)}  # type: ignore[arg-type]
     carrying = _carrying(reader, repository_id, touched)
     redo = carrying
     if introduced_edits:
