@@ -90,7 +90,13 @@ async def patch_deployment(request: web.Request) -> web.Response:
     """Correct whether a deployment failed, and what mended it."""
     id = from_path(request, "id")
     patch = await parsed_body(request, partial(parse_patch, id=id))
-    await correct(request, await read(request, lambda reader: find_target(reader, _known(reader, id), patch)), patch)
+
+    def work(reader: Reader) -> Target:
+        row = _known(reader, id)
+        check_services(request, row.service)  # first: what is said of the remediation tells of that service
+        return find_target(reader, row, patch)
+
+    await correct(request, await read(request, work), patch)
     return json_api({"data": None}, status=202)
 
 

@@ -339,6 +339,8 @@ async def test_who_may(aiohttp_client: Any, store: Store) -> None:
     assert await status("PATCH", f"{LIST}/c1", patch(change_failure=True), cart.key) == 202
     mended = patch(change_failure=True, remediation={"type": "rollback", "id": "d1"})
     assert await status("PATCH", f"{LIST}/c1", mended, cart.key) == 403, "the other one's type would change"
+    asked = patch(change_failure=True, remediation={"type": "rollback", "version": "v9"})
+    assert await status("PATCH", f"{LIST}/d1", asked, cart.key) == 403, "not whether it deployed that version"
     by_version = patch(service="shop", env="prod", version="v1", change_failure=True)
     assert await status("PATCH", LIST, by_version, cart.key) == 403
     by_version = patch(service="shop", env="prod", version="v9", change_failure=True)
