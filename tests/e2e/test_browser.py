@@ -113,7 +113,7 @@ async def test_from_a_failure_to_a_correction_without_scripts(aiohttp_client, st
         await page.goto("/")
         await page.get_by_role("link", name="Failures", exact=True).click()
         await expect(page.locator(".card .value").first).to_have_text("3")
-        await page.get_by_label("Severity").select_option("high")
+        await page.get_by_label("Severity").select_option("High")
         await page.get_by_role("button", name="Show").click()
         await page.get_by_role("region", name="Failures").get_by_role("link", name="Payments answer 500").click()
         await expect(page.get_by_role("img")).to_have_attribute("aria-label", re.compile("^The failure was active for 1"))
