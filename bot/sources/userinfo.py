@@ -3,7 +3,12 @@
 import re
 from typing import Final
 
-_CREDENTIALS: Final = re.compile(r"([a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})([^\s/?#@\"'<>\\]+)@", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(
+    r"""((?:[a-z][a-z0-9+.-]{0,20}:|(?<![\w:/.-]))(?:\\?/){2})  # a scheme, or none; slashes as JSON may write them
+    ([^\s/?#@"'<>\\]+
+    |[^\s/?#@:"'<>\\]*:(?![0-9]*(?:[/?#\s"'<>\\]|$))[^\s@"'<>]{0,100}+)@  # a password with a slash: no port is such a text""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def cut_userinfo(text: str) -> str:
@@ -13,11 +18,11 @@ def cut_userinfo(text: str) -> str:
 
 
 def cut_value(value: object) -> object:
-    """A JSON value, in all of its texts."""
+    """A JSON value, in all of its texts and keys."""
     if isinstance(value, str):
         return cut_userinfo(value)
     if isinstance(value, dict):
-        return {key: cut_value(one) for key, one in value.items()}
+        return {cut_userinfo(key): cut_value(one) for key, one in value.items()}
     return [cut_value(one) for one in value] if isinstance(value, list) else value
 
 
