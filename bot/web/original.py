@@ -100,7 +100,8 @@ def check_services(request: web.Request, *services: str) -> None:
     if request[PRINCIPAL].services and not services:
         raise HttpError(403, "other_service", "The key is limited to services: name one of them.")
     if not all(request[PRINCIPAL].may_touch(service) for service in services):
-        raise HttpError(403, "other_service", "The key is limited to other services.")
+        mine = ", ".join(sorted(request[PRINCIPAL].services))
+        raise HttpError(403, "other_service", f"The key is limited to other services: it may name {mine}.")
 
 
 def json_api(document: object, *, status: int = 200) -> web.Response:

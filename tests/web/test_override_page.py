@@ -133,7 +133,7 @@ async def test_only_a_key_that_may_write_there_records_anything(store: Store) ->
     reading, cart = make_key(store, "read").key, make_key(store, "deployments:write", services=("cart",)).key
     refused = (
         ("", 401, "is needed"), ("rf_" + "0" * 64, 401, "not known"), ("x" * 600, 401, "no API key"), (reading, 403, "lacks the scope"),
-        (cart, 403, "limited to other services"),
+        (cart, 403, "limited to other services: it may name cart."),
     )  # fmt: skip
     async with open_door(store) as door:
         for key, status, words in refused:
