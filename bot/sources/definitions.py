@@ -19,7 +19,7 @@ from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_ya
 from bot.sources.quoting import Quoted, quote_patterns
 from bot.sources.rules import RULES_FILE, is_rule, is_rules, read_service_rules
 from bot.sources.schema_check import beside, check_schema, error_at, notice_at, shown, warning_at
-from bot.sources.userinfo import cut_value
+from bot.sources.userinfo import cut_userinfo, cut_value
 
 EXTENSION = "datadoghq.com/dora-metrics"
 _NAMES_OF_OURS = (EXTENSION, EXTENSION.rpartition("/")[2])
@@ -284,7 +284,7 @@ def read_code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocatio
             continue
         paths = item.get("paths")
         patterns += _text_items(paths)
-        found.append(CodeLocation(url=url.text.strip(), paths=_texts(paths)))
+        found.append(CodeLocation(url=cut_userinfo(url.text.strip()), paths=_texts(paths)))
         try:
             repository_id(url.text.strip())
         except RepositoryUrlError as error:
@@ -329,7 +329,7 @@ def _links(document: YamlMap, key: str) -> list[tuple[RepoLink, YamlNode]]:
     for item in listed.items if isinstance(listed, YamlList) else ():
         url = item.get("url") if isinstance(item, YamlMap) else None
         if isinstance(item, YamlMap) and url is not None and (key == REPOS or _text(item, "type").lower() == "repo"):
-            found.append((RepoLink(name=_text(item, "name"), url=_text(item, "url")), url))
+            found.append((RepoLink(name=_text(item, "name"), url=cut_userinfo(_text(item, "url"))), url))
     return found
 
 
