@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from bot.dora.definitions import CodeLocation, Problem, RepoLink, ServiceDefinition
 from bot.dora.entities import DEFAULT
-from bot.dora.paths import check_pattern, check_patterns, counts, pattern_warning
+from bot.dora.paths import MAX_PATTERNS, check_pattern, check_patterns, counts, pattern_warning
 from bot.dora.repositories import RepositoryUrlError, parse_source_link, repository_id, without_credentials
 from bot.dora.rules import RuleSet, ServiceRules
 from bot.guard import GuardError, YamlList, YamlMap, YamlNode, YamlText, load_yaml, yaml_value
@@ -294,11 +294,12 @@ def read_code_locations(file: str, document: YamlMap) -> tuple[tuple[CodeLocatio
 
 def _check_patterns(file: str, listed: YamlList, items: Sequence[YamlText]) -> list[Problem]:
     """What is wrong with patterns, each and together; if nothing is, what their writer may not expect."""
-    wrong = [error_at(file, item, told) for item in items if (told := check_pattern(item.text))]
-    together = None if wrong else check_patterns([item.text for item in items])
-    if together:
-        wrong.append(error_at(file, listed, together))
-    return wrong or [warning_at(file, item, told) for item in items if (told := pattern_warning(item.text))]
+    together = check_patterns([item.text for item in items])
+    if together is None:
+        return [warning_at(file, item, told) for item in items if (told := pattern_warning(item.text))]
+    each = items if len(items) <= MAX_PATTERNS else ()
+    wrong = [error_at(file, item, told) for item in each if (told := check_pattern(item.text))]
+    return wrong or [error_at(file, listed, together)]
 
 
 def _check_extension(file: str, extension: YamlNode) -> list[Problem]:
