@@ -7,10 +7,14 @@ Rules:
 """
 
 import asyncio
+import os
 import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Literal, TypeVar
 
 import psycopg
@@ -37,6 +41,8 @@ T = TypeVar("T")
 
 CONNECTIONS = 10
 BULK_PATIENCE = 30.0
+LAST_WORDS = 5.0
+"""Seconds that what is under way has to end when the store is closed."""
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = b"BEGIN ISOLATION LEVEL SERIALIZABLE"
 
@@ -53,6 +59,7 @@ class PostgresStore:
         self._bell = Bell()
         self._health = Health()
         self._closed = False
+        self._busy: set[Connection] = set()
         self._pool: psycopg_pool.ConnectionPool[Connection] = psycopg_pool.ConnectionPool(
             url,
             min_size=1,
@@ -146,8 +153,17 @@ class PostgresStore:
         self._closed = True
         self._appending.close()
         self._listening.close()
+        late = threading.Timer(LAST_WORDS, self._cut_off)
+        late.start()
         self._threads.shutdown(wait=True)
+        late.cancel()
         self._pool.close()
+
+    def _cut_off(self) -> None:
+        """Wake those who wait for a server that says nothing any more: the driver waits for ever."""
+        for connection in tuple(self._busy):
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
 
     async def _in_thread(self, act: Callable[[], T], patience: float | None) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._threads, act)
@@ -185,12 +201,14 @@ class PostgresStore:
         except psycopg_pool.PoolTimeout as error:
             self._health.failed = True
             raise StoreUnavailableError("no connection to PostgreSQL") from error
+        self._busy.add(connection)
         try:
             return attempt(connection)
         except psycopg.Error as error:
             raise DriverError("transaction", error) from error
         finally:
             self._give_back(connection)
+            self._busy.discard(connection)
 
     def _give_back(self, connection: Connection) -> None:
         try:

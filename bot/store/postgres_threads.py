@@ -42,6 +42,8 @@ class AppendingThread:
         self._condition = threading.Condition()
         self._receipts: deque[Waiting] = deque()
         self._closing = False
+        self._asked_at: float | None = None
+        """Since when an answer of the server is waited for."""
         self._thread = threading.Thread(target=self._run, name="store-append", daemon=True)
         self._thread.start()
 
@@ -54,8 +56,10 @@ class AppendingThread:
             self._condition.notify()
 
     def healthy(self) -> bool:
-        """Alive, and the server answered last time."""
-        return self._thread.is_alive() and not self._health.failed
+        """Alive, and the server answered last time, and does not keep this thread waiting."""
+        asked_at = self._asked_at
+        silent = asked_at is not None and time.monotonic() - asked_at > PATIENCE
+        return self._thread.is_alive() and not self._health.failed and not silent
 
     def close(self) -> None:
         """Commit what is queued, refuse more."""
@@ -72,10 +76,12 @@ class AppendingThread:
                 if not self._receipts and self._closing:
                     return
                 group = next_group(self._receipts)
+            self._asked_at = time.monotonic()
             if group:
                 self._append([waiting for waiting in group if not waiting.given_up])
             else:
                 self._look()
+            self._asked_at = None
 
     def _append(self, group: list[Waiting]) -> None:
         while group:
