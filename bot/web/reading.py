@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.answers.questions import Asker, Filters, QuestionError, storable
 from bot.store import Reader
-from bot.web.auth import NOBODY, PRINCIPAL
+from bot.web.auth import PRINCIPAL
 from bot.web.context import CLOCK, SETTINGS, STORE
 from bot.web.errors import HttpError
 
@@ -19,7 +19,7 @@ def asker(request: web.Request) -> Asker:
     settings = request.app[SETTINGS]
     return Asker(
         now=request.app[CLOCK](), production_envs=settings.production_envs, timezone=settings.default_timezone,
-        web_roots=settings.web_roots, visible=request.get(PRINCIPAL, NOBODY).services,
+        web_roots=settings.web_roots, visible=request[PRINCIPAL].services,
     )
 
 

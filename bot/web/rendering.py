@@ -19,7 +19,7 @@ from bot.dora.lead_time import STAGES
 from bot.web import words
 from bot.web.context import CLOCK, SETTINGS, path_of
 from bot.web.errors import HttpError
-from bot.web.reading import asked, asker, parameters
+from bot.web.reading import asked, parameters
 from bot.web.views import KINDS
 
 _HERE = Path(__file__).parent
@@ -129,9 +129,8 @@ def render(
     request: web.Request, template: str, values: Mapping[str, object], *, status: int = 200, tz: ZoneInfo | None = None
 ) -> web.Response:
     """A template with what all of them use; instants are shown in `tz`, else in the installation's zone."""
-    who = asker(request)
-    zone = tz or asked(lambda: Form((), known=()).timezone(who.timezone))
     settings = request.app[SETTINGS]
+    zone = tz or asked(lambda: Form((), known=()).timezone(settings.default_timezone))
     now = request.app[CLOCK]()
     text = _TEMPLATES.get_template(template).render(
         base_url=settings.base_url or f"http://{settings.host}:{settings.port}",
