@@ -35,7 +35,7 @@ class Chain:
     key_names: Mapping[str, str]
 
 
-def load_chain(reader: Reader, row: DeploymentRow, found: Explanation, *, visible: frozenset[str] = frozenset()) -> Chain:
+def load_chain(reader: Reader, row: DeploymentRow, found: Explanation, *, visible: frozenset[str]) -> Chain:
     """The chain of a deployment that was explained; failures as who may see these services alone (all, if none) sees them."""
     return Chain(
         said=_said(reader, row, found),

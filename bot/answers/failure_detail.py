@@ -97,7 +97,7 @@ class _Near(NamedTuple):
 
 
 def find_failure(
-    reader: Reader, id: str, *, source: str | None, now: Instant, visible: frozenset[str] = frozenset()
+    reader: Reader, id: str, *, source: str | None, now: Instant, visible: frozenset[str]
 ) -> tuple[FailureRow, FailureDetail] | None:
     """A failure with everything about it; `None` when nobody knows it. Of several sources that which counts is meant, else the first."""
     rows = load_failures(reader, id, visible=visible)

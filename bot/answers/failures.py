@@ -13,7 +13,18 @@ from itertools import islice
 from typing import NamedTuple
 
 from bot.answers.cursors import Cursor
-from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, may_name, parse_filters
+from bot.answers.questions import (
+    EVERY_SERVICE,
+    FILTERS,
+    PAGE,
+    Asker,
+    Filters,
+    Form,
+    Page,
+    Parameters,
+    may_name,
+    parse_filters,
+)
 from bot.dora.definitions import attached_tags
 from bot.dora.failures import State
 from bot.dora.instants import Duration, Instant
@@ -268,12 +279,12 @@ def load_named_failures(reader: Reader, names: Collection[tuple[str, str]], *, v
     return sorted(found, key=lambda row: row.key, reverse=True)
 
 
-def load_failure(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> FailureRow | None:
+def load_failure(reader: Reader, id: str, *, visible: frozenset[str]) -> FailureRow | None:
     """One failure, whether its source is on or not; `None` when nobody knows it, or it was deleted."""
     return next(iter(load_failures(reader, id, visible=visible)), None)
 
 
-def load_failures(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> list[FailureRow]:
+def load_failures(reader: Reader, id: str, *, visible: frozenset[str]) -> list[FailureRow]:
     """The failures of an id, one for each source that uses it, whether those are on or not. One that is left without services may
     not be seen."""
     return list(_failures(reader, reader.fetch("answer_failures_by_id", _Row, id=id), Shown(reader), visible))
@@ -283,7 +294,7 @@ def load_failures_naming(reader: Reader, *, commit_sha: bytes | None, version: s
     """The failures that name this commit or this version and count, newest first."""
     selection = load_selection(reader, "failures")
     rows = reader.fetch("answer_failures_naming", _Row, sha=commit_sha, version=version)
-    return list(_failures(reader, [row for row in rows if counts(selection, row.source, row.started_at)], Shown(reader)))
+    return list(_failures(reader, [row for row in rows if counts(selection, row.source, row.started_at)], Shown(reader), EVERY_SERVICE))
 
 
 def show_failure(row: FailureRow) -> FailureShown:
@@ -310,7 +321,7 @@ def _seen(rows: Iterable[FailureRow], visible: frozenset[str]) -> Iterator[Failu
 
 
 def _failures(
-    reader: Reader, rows: Sequence[_Row], shown: Shown, visible: frozenset[str] = frozenset()
+    reader: Reader, rows: Sequence[_Row], shown: Shown, visible: frozenset[str]
 ) -> Iterator[FailureRow]:
     """Failures with what the definitions of their services say, where those may be seen."""
     said = Speech(reader, (row.services for row in rows), visible)

@@ -81,7 +81,7 @@ def load_receiving(reader: Reader, settings: Settings, *, now: Instant) -> Recei
     )
 
 
-def find_pagerduty_incident(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> PagerDutyIncident | None:
+def find_pagerduty_incident(reader: Reader, id: str, *, visible: frozenset[str]) -> PagerDutyIncident | None:
     """What PagerDuty says of an incident, and by which step it was mapped; `None` when no event is about it.
 
     Of its services the `visible` ones alone (lower case; none at all: every one), be it by PagerDuty's name of the same kind.

@@ -50,6 +50,10 @@ class InvalidParameterError(QuestionError):
     slug = "invalid_parameter"
 
 
+EVERY_SERVICE: frozenset[str] = frozenset()
+"""`visible` of who may see all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
     """What a question is asked against: the instant, the default time zone, and which envs are production."""
@@ -58,7 +62,7 @@ class Asker:
     production_envs: Collection[str] = ("prod", "production", "live")
     timezone: str = "UTC"
     web_roots: WebRoots = field(default_factory=lambda: NO_ROOTS)
-    visible: frozenset[str] = frozenset()
+    visible: frozenset[str] = EVERY_SERVICE
     """The services (lower case) that the answer may name; none at all: every one."""
 
 
@@ -76,7 +80,7 @@ class Filters:
     tags: tuple[str, ...] = ()
     echo: Mapping[str, str | tuple[str, ...]] | None = None
     """The filters but `from` and `to` as asked, in the canonical spelling."""
-    visible: frozenset[str] = field(default=frozenset(), compare=False)
+    visible: frozenset[str] = field(default=EVERY_SERVICE, compare=False)
     """As the asker's: nothing that is asked for, but what the answer may say of failures of several services."""
 
     @property

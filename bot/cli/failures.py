@@ -5,6 +5,7 @@ import json
 import click
 
 from bot.answers.failure_detail import detail_json, find_failure
+from bot.answers.questions import EVERY_SERVICE
 from bot.answers.tables import rows_of, to_table
 from bot.cli.context import read
 from bot.cli.show import failures_group
@@ -28,7 +29,7 @@ _DEPLOYMENTS = (
 def show_failure(failure_id: str, source: str | None, as_json: bool) -> None:
     """One failure: its states over time, its time to restore, the deployments around it and which of them it may have been."""
     at, wanted = now(), (source or "").strip().lower() or None
-    found = read(lambda reader: find_failure(reader, failure_id, source=wanted, now=at))
+    found = read(lambda reader: find_failure(reader, failure_id, source=wanted, now=at, visible=EVERY_SERVICE))
     if found is None:
         raise click.ClickException(f"there is no failure {failure_id!r}" + (f" of the source {source!r}" if source else ""))
     shown = detail_json(found[1])

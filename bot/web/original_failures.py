@@ -12,6 +12,7 @@ from aiohttp import web
 from bot.answers import original_failures as answers
 from bot.answers.encode import Json
 from bot.answers.failures import FailureRow, load_failure
+from bot.answers.questions import EVERY_SERVICE
 from bot.dora.failures import failure_id
 from bot.dora.instants import Instant
 from bot.facts.failures import load_services, record_failure
@@ -71,7 +72,7 @@ async def delete_failure(request: web.Request) -> web.Response:
     id, who = from_path(request, "id"), request[PRINCIPAL].name
 
     def work(writer: Writer, received_at: Instant, receipt: int) -> None:
-        _known(writer, id)
+        _known(writer, id, visible=EVERY_SERVICE)  # whose it is decides below
         for services in load_services(writer, id):
             check_services(request, *services)
         record_deletion(writer, "failure", id, received_at=received_at, receipt=receipt, by=who)
@@ -82,7 +83,7 @@ async def delete_failure(request: web.Request) -> web.Response:
     return json_api({"data": None}, status=202)
 
 
-def _known(reader: Reader, id: str, *, visible: frozenset[str] = frozenset()) -> FailureRow:
+def _known(reader: Reader, id: str, *, visible: frozenset[str]) -> FailureRow:
     row = load_failure(reader, id, visible=visible)
     if row is None:
         raise not_found()

@@ -10,6 +10,7 @@ import pytest
 
 from bot.answers.failures import FailureRow, load_failure
 from bot.answers.fingerprint import fingerprint_lines
+from bot.answers.questions import EVERY_SERVICE
 from bot.dora.incidents import Field, Incident, IncidentSaid
 from bot.dora.instants import DAY, MINUTE
 from bot.engine import control, incidents_backfill
@@ -38,7 +39,7 @@ async def read(store: Store, other: Original, **keys: str) -> dict[str, Any]:
 
 
 def failure(store: Store, id: str) -> FailureRow | None:
-    return store.read(lambda reader: load_failure(reader, id))
+    return store.read(lambda reader: load_failure(reader, id, visible=EVERY_SERVICE))
 
 
 def incident(store: Store, id: str) -> Incident:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from bot.answers.deployment_chain import load_chain
 from bot.answers.explain import in_words
-from bot.answers.questions import Asker
+from bot.answers.questions import EVERY_SERVICE, Asker
 from bot.answers.rows import load_deployment
 from bot.answers.rules_in_force import show_rules_in_force
 from bot.answers.trial_questions import parse_scope
@@ -109,7 +109,7 @@ def test_a_correction_is_told_by_the_name_of_its_key(room: Room) -> None:
     assert (told.by, told.by_name) == (key.id, "Ann in CI")
     row = room.store.read(lambda reader: load_deployment(reader, "a"))
     assert row is not None
-    chain = room.store.read(lambda reader: load_chain(reader, row, room.explain("a")))
+    chain = room.store.read(lambda reader: load_chain(reader, row, room.explain("a"), visible=EVERY_SERVICE))
     assert chain.said == replace(told, change_failure="true", remediation="rollforward c")
     assert room.fingerprint() == stored, "what is stored names the key by its id"
     assert any(key.id in line for line in stored if line.startswith("fingerprint_remediations"))

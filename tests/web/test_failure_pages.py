@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bot.answers.failure_detail import detail_json, find_failure
+from bot.answers.questions import EVERY_SERVICE
 from bot.cli.show import failures_group
 from bot.dora.instants import DAY, HOUR, MINUTE
 from bot.facts.keys import create_key
@@ -203,7 +204,7 @@ def test_an_issue_that_was_opened_again_shows_when_it_was_open(store, tmp_path):
     )  # fmt: skip
     follow(NamingRoom(store, tmp_path), hear(*told))
     (one,) = failures(store)
-    _, found = store.read(lambda reader: find_failure(reader, one["id"], source=None, now=NOW))
+    _, found = store.read(lambda reader: find_failure(reader, one["id"], source=None, now=NOW, visible=EVERY_SERVICE))
     answer = detail_json(found)
     check("FailureDetail", answer)
     assert [span["state"] for span in answer["spans"]] == ["active", "resolved", "active", "resolved"]
