@@ -91,12 +91,7 @@ async def patch_deployment(request: web.Request) -> web.Response:
     id = from_path(request, "id")
     patch = await parsed_body(request, partial(parse_patch, id=id))
 
-    def work(reader: Reader) -> Target:
-        row = _known(reader, id)
-        check_services(request, row.service)  # first: what is said of the remediation tells of that service
-        return find_target(reader, row, patch)
-
-    await correct(request, await read(request, work), patch)
+    await correct(request, await read(request, lambda reader: find_target(request, reader, _known(reader, id), patch)), patch)
     return json_api({"data": None}, status=202)
 
 
@@ -106,7 +101,7 @@ async def patch_by_version(request: web.Request) -> web.Response:
     check_services(request, release.service)
 
     def work(reader: Reader) -> Target:
-        return find_target(reader, _known(reader, _latest(reader, release) or ""), patch)
+        return find_target(request, reader, _known(reader, _latest(reader, release) or ""), patch)
 
     await correct(request, await read(request, work), patch)
     return json_api({"data": None}, status=202)
@@ -129,17 +124,16 @@ async def delete_deployment(request: web.Request) -> web.Response:
 
 
 async def correct(request: web.Request, target: Target, patch: Patch) -> None:
-    """Record what the holder of the request's key says of a deployment.
+    """Record what the holder of the request's key says of a target that was found.
 
-    Raises HttpError 403 for a key of other services, 400 for a remediation that is known and cannot be one. One that is not known
-    yet may be sent later.
+    Raises HttpError 403 for a key of other services than the remediation's, 400 for a remediation that is known and cannot be one.
+    One that is not known yet may be sent later.
     """
     row, who, remedy = target.row, request[PRINCIPAL].name, target.remedy
     if remedy is not None:
         # Both change: what failed, and the type of what mended it.
-        check_services(request, row.service, remedy.service)
+        check_services(request, remedy.service)
         _refuse_impossible(row, remedy)
-    check_services(request, row.service)
     told = patch.remediation
     override = Override(
         deployment_id=row.id,
@@ -174,8 +168,12 @@ def _latest(reader: Reader, release: Release) -> str | None:
     return find_latest(reader, release.service, release.env, release.version)
 
 
-def find_target(reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
-    """What is corrected; raises HttpError 400. A remediation that is named by its version is the latest one of that version in the same service and env."""
+def find_target(request: web.Request, reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
+    """What is corrected; raises HttpError 403 for a key of other services, 400 for a version that is not known, or its own.
+
+    A remediation that is named by its version is the latest one of that version in the same service and env.
+    """
+    check_services(request, row.service)  # first: what is said of the remediation tells of that service
     told = patch.remediation
     if not isinstance(told, PatchedRemediation):
         return Target(row, None)

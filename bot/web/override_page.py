@@ -51,7 +51,7 @@ async def override(request: web.Request) -> web.Response:
         await holder_of(request, key, DEPLOYMENTS_WRITE)
         if not errors:
             patch = _patch(fields)
-            target = await read(request, lambda reader: _target(reader, row, patch))
+            target = await read(request, lambda reader: _target(request, reader, row, patch))
             await correct(request, target, patch)
             return _back(request, id, "failed")
     except HttpError as error:
@@ -117,9 +117,9 @@ def _patch(fields: Mapping[str, str]) -> Patch:
     return Patch(change_failure=True, remediation=remediation, reason=fields["reason"])
 
 
-def _target(reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
+def _target(request: web.Request, reader: Reader, row: DeploymentRow, patch: Patch) -> Target:
     """What is corrected; raises HttpError 400 for a remediation that nobody knows: a person who types an id means one that is there."""
-    target = find_target(reader, row, patch)
+    target = find_target(request, reader, row, patch)
     if target.remediation is not None and load_deployment(reader, target.remediation) is None:
         raise HttpError(400, "unknown_deployment", "No deployment with this id is known.")
     return target

@@ -140,6 +140,7 @@ async def test_only_a_key_that_may_write_there_records_anything(store: Store) ->
             found, shown = await post(door, key=key)
             assert (found, words in shown.words) == (status, True), (key[:5], shown.words)
             assert FORM["reason"] in shown.words, "what was typed stays"
+        assert (await post(door, key=cart, mended_by="", mended_by_id="nobody"))[0] == 403, "not whether there is such a deployment"
         password = [names for tag, names in shown.shape if tag == "input" and "autocomplete" in names and "required" in names]
         assert password and all("value" not in names for names in password)
         for origin in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
