@@ -116,7 +116,7 @@ class Correspondent:
         self.asked_at.update(dict.fromkeys(due, now))
 
     async def start_due(self, only: Collection[str] | None = None) -> bool:
-        """Start what is due and may run (of these errands, if given); whether there was anything."""
+        """Start what is due and may run (of these errands, if given); whether there may be more."""
         clients = self.clients()
         if not clients:
             return False
@@ -131,7 +131,8 @@ class Correspondent:
         for work in await self._lease(chosen):
             client = clients[work.turn.forge]
             self.running[work.turn.key] = asyncio.create_task(self._take_turn(client, work))
-        return bool(chosen) or any(key in running - self.running.keys() for key in due)
+        # What ended while this was read may have made something due that was not when it was read.
+        return bool(chosen) or bool(running - self.running.keys())
 
     async def stop(self) -> None:
         """End what runs; it goes on where it is when somebody takes it up."""

@@ -15,7 +15,7 @@ from bot.facts.errands import NEVER, PULL_REQUEST, PULL_REQUESTS, REPOSITORIES, 
 from bot.facts.pull_requests import load_pull_requests
 from bot.forges.client import ForgeUnavailableError, NotAllowedError, NotThereError, Report
 from bot.pipeline import forge_backfill
-from bot.store import Store, StoreUnavailableError
+from bot.store import Reader, Store, StoreUnavailableError
 from tests.engine.forge_double import START, ForgeDouble, Office, ref
 
 
@@ -184,6 +184,26 @@ def test_of_two_wishes_the_earlier_since_counts(store: Store) -> None:
         key = _wish(office, kind=PULL_REQUESTS, repository_id=1, since=since)
     assert (_errands(store)[key].since, _errands(store)[key].version) == (START - 3 * DAY, 3)
     assert _wish(office, kind=PULL_REQUESTS, repository_id=1) != key, "a backfill is an errand of its own"
+
+
+async def test_a_turn_that_ends_while_one_looks_for_more_is_no_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    forge = ForgeDouble(counts={"acme/shop": 8})
+    office = Office(store, forge)
+    ids = office.know([ref("acme/shop")])
+    _wish(office, kind=PULL_REQUESTS, repository_id=ids["github.com/acme/shop"], owner="acme")
+    read = store.read_async
+
+    async def read_then_wait(work: Callable[[Reader], object]) -> object:
+        seen = await read(work)
+        if getattr(work, "func", None) is correspondent._due and (turns := list(office.correspondent.running.values())):
+            await asyncio.wait(turns)
+        return seen
+
+    monkeypatch.setattr(store, "read_async", read_then_wait)
+    assert await office.correspondent.start_due()
+    assert await office.correspondent.start_due(), "its next page is due, though it was not when this was read"
+    await office.settle()
+    assert forge.asked == ["acme/shop", "acme/shop 3", "acme/shop 5", "acme/shop 7"]
 
 
 async def test_live_goes_before_backfill_and_organisations_take_turns(store: Store) -> None:
