@@ -28,7 +28,7 @@ SHIPPED = Path(__file__).parents[1] / "service_definitions" / "rules.yaml"
 ADDED = "\n  - {id: urgent, field: commit_message, pattern: '^Urgent: '}\noptions:"
 LEFT = "SELECT count(*) FROM mark WHERE stage <> 'repository'"
 """What an edit or a rebuild has left to do; pull requests that were delivered have marks of their own."""
-DERIVED = ("change_set", "change", "classification", "remediation", "pull_request_flag", "landing", "introduced")
+DERIVED = ("change_set", "change", "classification", "remediation", "pull_request_flag", "link_read", "rebased", "landing", "introduced")
 
 
 @dataclass(slots=True, kw_only=True)

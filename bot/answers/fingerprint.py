@@ -11,8 +11,8 @@ from bot.store import Reader
 TABLES = (
     "fingerprint_deployments", "fingerprint_change_sets", "fingerprint_changes", "fingerprint_classifications",
     "fingerprint_remediations", "fingerprint_pull_requests", "fingerprint_landings", "fingerprint_introduced",
-    "fingerprint_rebased", "fingerprint_flags", "fingerprint_names", "fingerprint_namespaces", "fingerprint_states",
-    "fingerprint_installations",
+    "fingerprint_rebased", "fingerprint_flags", "fingerprint_link_reads", "fingerprint_names",
+    "fingerprint_namespaces", "fingerprint_states", "fingerprint_installations",
     "fingerprint_forge_deployments", "fingerprint_releases", "fingerprint_issues", "fingerprint_test_merges",
     "fingerprint_push_bases", "fingerprint_source_switches", "fingerprint_tombstones", "fingerprint_overrides",
     "fingerprint_inference_rules", "fingerprint_webhook_deployments", "fingerprint_failures", "fingerprint_incidents",

@@ -113,16 +113,6 @@ def load_service_rules(reader: Reader, service: str) -> ServiceRules:
     return next(iter(reader.fetch("rules_of_service", _rules, service=service)), NO_RULES)
 
 
-def series_with_own_links(reader: Reader, repository_id: int) -> tuple[Series, ...]:
-    """The series deployed from a repository whose service has linked rules of its own: what those point to, no flag tells."""
-    services = [
-        service for service, own in reader.fetch("definitions_with_rules", _ruled)
-        if any(one.pattern is not None or one.field is not None or one.enabled for one in own.linked)
-    ]  # fmt: skip
-    found = reader.fetch_in("series_from_repository", _series, services, repository_id=repository_id) if services else []
-    return tuple(sorted(found))
-
-
 def load_catalog_states(reader: Reader) -> tuple[CatalogState, ...]:
     """What is in force, and what is wrong with the newest files."""
     return tuple(reader.fetch("catalog_state", _state))
@@ -265,10 +255,6 @@ def _definition_row(origin: Origin, definition: ServiceDefinition) -> Row:
 
 def _rules(stored: str) -> ServiceRules:
     return decode_json_as(ServiceRules, stored.encode()) if stored else NO_RULES
-
-
-def _ruled(service: str, stored: str) -> tuple[str, ServiceRules]:
-    return service, _rules(stored)
 
 
 def _json(value: Sequence[object]) -> str:

@@ -1,7 +1,6 @@
 """Record what events say of a pull request, and mark what that may change."""
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bot.dora.commits import Sha
@@ -9,12 +8,10 @@ from bot.dora.events import PullRequestSeen
 from bot.dora.instants import Instant
 from bot.dora.pull_request_records import PullRequestRecord, from_row, merged_record, to_row
 from bot.dora.pull_requests import PullRequest
+from bot.facts.link_reads import mark_readers, told_by
 from bot.facts.marks import mark_pull_request
 from bot.facts.reports import forge_to_tell, speaks_differently, want_report
 from bot.store import Reader, Writer
-
-_SHORTEST = 7
-_ABBREVIATED = re.compile(rf"[0-9a-f]{{{_SHORTEST},64}}")
 
 
 def find_pull_request(reader: Reader, repository_id: int, number: int) -> PullRequestRecord | None:
@@ -46,8 +43,8 @@ class Recorded(NamedTuple):
 def record_pull_requests(
     writer: Writer, repository_id: int, sightings: Sequence[PullRequestSeen], *, now: Instant
 ) -> Recorded:
-    """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that may point to it
-    and fast-forwards that may begin where it ended. What the bot says under it may change too.
+    """Merge events about one pull request into its record; if that changed it, it is marked, and so are reverts that were made
+    from it and fast-forwards that may begin where it ended. What the bot says under it may change too.
 
     Whoever records them tells pending marks once (`outdate_pending`) if any record changed.
     """
@@ -66,7 +63,8 @@ def record_pull_requests(
     writer.write_many("pull_request", [(repository_id, *to_row(record))], on_conflict="replace")
     if forge is not None:
         want_report(writer, forge, repository_id=repository_id, number=number, now=now)
-    others = {number, *pointing_to(writer, repository_id, told)}
+    mark_readers(writer, repository_id, told_by(told) | (told_by(before) if before is not None else set()))
+    others = {number}
     if before is not None and before.merged_at is not None and _base_of(before) != _base_of(told):
         # A first sight of the merge changes its landing, and that tells them.
         for one in (told, before):
@@ -81,57 +79,6 @@ def _contests(record: PullRequestRecord | None, seen: PullRequestSeen) -> bool:
     if record is None or record.orders.core[:1] != (seen.updated_at,):
         return False
     return set(record.pull_request.labels) != set(seen.pull_request.labels)
-
-
-class _Pointing(NamedTuple):
-    number: int
-    field: str
-    value: str
-    target: int | None
-    target_sha: Sha | None
-
-
-def pointing_to(reader: Reader, repository_id: int, told: PullRequest, *, shas: Collection[Sha] = ()) -> set[int]:
-    """The reverts that this pull request's texts, merge or commits may decide: those that point to it, and to those in turn.
-
-    `shas` are commits that a text may name for it, beside those that it was merged as.
-
-    It is one of them itself if such a chain leads back to it.
-    """
-    rows = reader.fetch("pointing_flags", _Pointing, repository_id=repository_id)
-    merged_as = {sha for sha in (told.merge_sha, told.squash_sha, *shas) if sha is not None}
-    found = {
-        row.number for row in rows if row.number != told.number and (row.target_sha in merged_as or _may_name(row, told))
-    }
-    found |= {row.number for row in rows if row.target == told.number}
-    left = list(found)
-    while left:
-        here = left.pop()
-        further = {row.number for row in rows if row.target == here} - found
-        found |= further
-        left.extend(further)
-    return found
-
-
-def waiting_for(reader: Reader, repository_id: int, shas: Sequence[Sha]) -> list[int]:
-    """The reverts that name one of these commits in a message: when they were looked at, it was not there."""
-    named: dict[str, set[int]] = {}
-    for number, text in reader.fetch("flagged_messages", _message, repository_id=repository_id):
-        for prefix in _ABBREVIATED.findall(text):
-            named.setdefault(prefix[:_SHORTEST], set()).add(number)
-    come = {sha.hex()[:_SHORTEST] for sha in shas} if named else ()
-    return sorted({number for prefix in named.keys() & come for number in named[prefix]})
-
-
-def _message(number: int, subject: str, body: str) -> tuple[int, str]:
-    return number, f"{subject}\n{body}".lower()
-
-
-def _may_name(row: _Pointing, told: PullRequest) -> bool:
-    """Of a title the latest counts, so another one of that title may be it; what points nowhere may have waited for this one."""
-    if row.field != "pr_title" and row.target is not None:
-        return False
-    return str(told.number) in row.value or (told.title != "" and told.title in row.value)
 
 
 def _base_of(told: PullRequest) -> tuple[object, ...]:

@@ -23,8 +23,8 @@ from bot.dora.deployments import Series
 from bot.dora.instants import Instant
 from bot.facts.fetches import want_fetch
 from bot.facts.inferences import inferences_of, mark_inferences
+from bot.facts.link_reads import mark_namers
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
-from bot.facts.pull_requests import waiting_for
 from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
 from bot.facts.repositories import RepositoryRow
 from bot.facts.uploads import record_taken
@@ -204,6 +204,7 @@ class _Ingest:
         # Under the lock, and better than what is there: only a listed one may be as complete as the row that it replaces.
         writer.write_many("git_commit", rows, on_conflict="newer" if self.fetched.spooled is None else "replace")
         affected.mark(writer, self.id)
+        mark_namers(writer, self.id, [entry.sha for entry in new])
         return len(new)
 
     def _improves(self, sha: Sha, known: int) -> bool:
@@ -243,7 +244,6 @@ class _Ingest:
         elif reader.fetch("some_pull_request", int, repository_id=self.id):
             for query in ("pull_requests_merged_by", "pull_requests_squashed_to", "pull_requests_with_head"):
                 numbers += reader.fetch_in(query, int, shas, repository_id=self.id)
-            numbers += waiting_for(reader, self.id, shas)
         return _Affected(series, numbers)
 
     # Refs and the end -------------------------------------------------------------------------------------------------

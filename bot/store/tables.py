@@ -147,6 +147,11 @@ _TABLES = (
         key="repository_id number",
     ),
     _table(
+        "link_read",
+        "stage reader repository_id about",
+        key="stage reader repository_id about",
+    ),
+    _table(
         "change_set",
         "deployment_id predecessor not_computed flags dropped kept redeployed with_lead_time mean median least "
         "greatest merged_into version repository commit_sha",
@@ -346,9 +351,9 @@ def insert_text(name: str, on_conflict: OnConflict, dialect: Dialect) -> str:
     if on_conflict == "fail":
         return insert
     target = f"{insert} ON CONFLICT ({', '.join(table.key)})"
-    if on_conflict == "keep":
-        return f"{target} DO NOTHING"
     others = [column for column in table.columns if column not in table.key]
+    if on_conflict == "keep" or not others:
+        return f"{target} DO NOTHING"
     replace = f"{target} DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in others)}"
     if on_conflict == "replace":
         return replace

@@ -25,7 +25,7 @@ from bot.demo.player import Api
 from bot.store.opening import open_store
 
 HOSTS = ("github.com", "gitlab.example.com")
-DERIVED = ("landing", "introduced", "pull_request_flag", "change_set", "change", "classification", "remediation")
+DERIVED = ("landing", "introduced", "rebased", "pull_request_flag", "link_read", "change_set", "change", "classification", "remediation")
 REMOTES = ("https://github.com/acme/shop", "https://gitlab.example.com/platform/payments/core/ledger")
 
 

@@ -81,6 +81,9 @@ class House:
     def flags(self) -> dict[int, str]:
         return {int(row[1]): str(row[2]) for row in self.rows("fingerprint_flags")}  # type: ignore[call-overload]
 
+    def types(self) -> dict[str, str]:
+        return {str(row[0]): str(row[1]) for row in self.rows("fingerprint_classifications")}
+
     def introduced(self, number: int) -> set[str]:
         rows = self.rows("fingerprint_introduced")
         return {bytes(row[1]).hex() for row in rows if row[2] == number}  # type: ignore[arg-type]
@@ -120,6 +123,52 @@ def test_a_commit_that_a_message_names_comes_late(house: House, repo: GitRepo, t
     house.sync(public)
 
     assert house.flags() == {1: "revert-sha", 2: "", 9: "revert-number"}, "and whoever reverts it"
+
+
+def test_a_pull_request_behind_a_commit_without_one_turns_out_to_be_a_revert(house: House, repo: GitRepo) -> None:
+    repo.commit("root", files=["a"])
+    landed = repo.commit("Add b", files=["b"])
+    undone = repo.commit(f"Undo it\n\nThis reverts commit {landed}.", files=["b"])
+    head = repo.commit(f"Undo the undoing\n\nThis reverts commit {undone}.", branch="topic", parents=[undone], files=["b"])
+    merge = repo.commit("Merge topic", branch="main", parents=[undone, head])
+    repo.close()
+    house.sync(repo.path)
+    house.tell(3, merged=3, title="Again", head_sha=head, merge_sha=merge)
+    assert house.flags() == {3: ""}, "a revert of a revert"
+
+    house.tell(70_001, merged=1, title='Revert "Remove b"', head_sha=landed, merge_sha=landed)
+
+    assert house.flags() == {3: "revert-sha", 70_001: "revert-title"}, "the third of a chain"
+
+
+def test_what_a_deployed_commit_goes_back_to_turns_out_to_be_a_revert(house: House, repo: GitRepo) -> None:
+    repo.commit("root", files=["a"])
+    landed = repo.commit("Add b", files=["b"])
+    undone = repo.commit(f"Undo it\n\nThis reverts commit {landed}.", files=["b"])
+    head = repo.commit(f"Undo the undoing\n\nThis reverts commit {undone}.", files=["b"])
+    repo.close()
+    house.sync(repo.path)
+    deployed = [house.deploy(sha, at=at) for at, sha in enumerate((landed, undone, head), 1_000)]
+    assert set(house.types().values()) == {"standard"}, "what the first revert takes back came with no deployment; the second is a re-land"
+
+    house.tell(70_001, merged=1, title='Revert "Remove b"', head_sha=landed, merge_sha=landed)
+
+    assert house.types() == dict(zip(deployed, ("standard", "standard", "rollforward"), strict=True)), "the third of a chain"
+
+
+def test_a_commit_of_its_own_turns_out_to_be_a_revert(house: House, repo: GitRepo) -> None:
+    root = repo.commit("root", files=["a"])
+    first = repo.commit("Work", files=["b"])
+    head = repo.commit(f"Undo\n\nThis reverts commit {first}.", files=["b"])
+    repo.close()
+    house.sync(repo.path)
+    house.tell(1, merged=1, title="Add a", head_sha=root, merge_sha=root)
+    house.tell(3, merged=3, title="Work", body="Reverts #1", head_sha=head, merge_sha=head)
+    assert house.flags() == {3: "revert-number"}, "it undoes its own commit, and another pull request"
+
+    house.tell(2, merged=4, title='Revert "Something"', head_sha=first, merge_sha=first)
+
+    assert house.flags() == {2: "revert-title", 3: ""}
 
 
 def test_a_fast_forward_begins_where_a_retargeted_one_does_not_end(house: House, repo: GitRepo) -> None:

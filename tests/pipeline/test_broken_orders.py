@@ -32,7 +32,8 @@ from tests.support.gitrepo import START, GitRepo, git
 
 WORLDS = int(os.environ.get("WORLDS", "25"))
 MEMORY = Path("/dev/shm")
-DERIVED = ("change_set", "change", "classification", "remediation", "landing", "introduced", "pull_request_flag", "mark")
+DERIVED = ("change_set", "change", "classification", "remediation", "landing", "introduced", "rebased", "pull_request_flag", "link_read",
+           "mark")
 NAME = "github.com/acme/shop"
 REF = RepositoryRef(name=NAME, forge="github", forge_id="1")
 FILES = ("a/1", "a/2", "b/1", "b/x/1", "c")

@@ -19,7 +19,7 @@ from bot.store.opening import open_store
 from tests.support import organisation as acme
 
 DERIVED = (
-    "change_set", "change", "classification", "remediation", "landing", "introduced", "rebased", "pull_request_flag", "mark",
+    "change_set", "change", "classification", "remediation", "landing", "introduced", "rebased", "pull_request_flag", "link_read", "mark",
 )  # fmt: skip
 MIRRORED = ("git_commit", "git_path", "git_ref")
 Statement = Callable[[str], None]

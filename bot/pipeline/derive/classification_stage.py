@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ from bot.dora.remediation import Carried, CarriedChange, Classified, classify
 from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, speaks
 from bot.dora.series_past import CarriedRow, Recall
+from bot.facts import marks
+from bot.facts.marks import series_key
 from bot.facts.overrides import load_series_overrides
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
-from bot.pipeline.derive.difference import CLASSIFICATION, REMEDIATION, Edit, difference
+from bot.pipeline.derive.difference import CLASSIFICATION, LINK_READ, REMEDIATION, Edit, difference
 from bot.pipeline.derive.origins import StoredOrigins, load_messages
 from bot.pipeline.derive.sources import Sources
 from bot.store import Reader, Row
@@ -61,8 +63,10 @@ def derive_series_classification(
         settled = set()
     carried = load_carried(reader, sources, facts, [rules], settled=settled)
     recall = recall_of(reader, facts) if settled else None
-    derived = classify(carried, rules, origins_of(reader, facts), settled=settled, recall=recall)
+    origins = origins_of(reader, facts)
+    derived = classify(carried, rules, origins, settled=settled, recall=recall)
     found = correct(derived, own, naming)
+    reads = _reads(series, [origins(repository) for repository in facts.repositories])
     return [
         *difference(CLASSIFICATION, _unsettled(known, settled), map(_classification, found)),
         *difference(
@@ -70,6 +74,8 @@ def derive_series_classification(
             _unsettled(reader.fetch("series_remediations", _row, **where), settled),
             [row for one in found for row in _remediations(one)],
         ),
+        # The settled ones looked up nothing: no rule saw anything in them.
+        *difference(LINK_READ, reader.fetch("classification_reads", _row, reader=series_key(series)), reads),
     ]
 
 
@@ -102,6 +108,15 @@ def recall_of(reader: Reader, facts: SeriesFacts) -> Recall:
         return [] if seen is None or seen.row is None else _recalled(reader, facts.series, seen.row.id, original)
 
     return recall
+
+
+def _reads(series: Series, asked: Iterable[StoredOrigins]) -> list[Row]:
+    return [
+        (marks.CLASSIFICATION, series_key(series), origins.repository_id, about)
+        for origins in asked
+        if origins.repository_id
+        for about in sorted(origins.asked)
+    ]
 
 
 def _unsettled(rows: Sequence[Row], settled: set[str]) -> list[Row]:

@@ -64,7 +64,6 @@ class Result(NamedTuple):
     write: Callable[[Writer, Sequence[Any]], None] = apply
     again_from: Instant | None = None
     pull_requests: Sequence[Derived] = ()
-    """What `follow` does for them is done for all that are written together."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -214,16 +213,8 @@ class Deriver:
                 writer.execute("advance_mark", **mark, from_at=result.again_from)
         for result in held:
             result.follow(writer)
-        self._follow_pull_requests([derived for result in held for derived in result.pull_requests], writer)
-
-    def _follow_pull_requests(self, found: Sequence[Derived], writer: Writer) -> None:
-        for derived in found:
-            record_derived(writer, derived, now=self.clock())
-        if len(found) > 1 and any(derived.introduced_changed for derived in found):
-            # They were derived beside each other: none saw what the others introduce now.
-            for derived in found:
-                if derived.flagged:
-                    mark_pull_request(writer, repository_id=derived.repository_id, number=derived.number)
+            for derived in result.pull_requests:
+                record_derived(writer, derived, now=self.clock())
 
     def _postpone(self, mark: Mark, error: str) -> None:
         wait = min(SECOND * 2**mark.attempts, 5 * MINUTE)

@@ -28,6 +28,7 @@ LANDING = DerivedTable(name="landing", key=("repository_id", "number"), delete="
 INTRODUCED = DerivedTable(name="introduced", key=("repository_id", "sha", "number", "role"), delete="delete_introduced")
 REBASED = DerivedTable(name="rebased", key=("repository_id", "sha", "number"), delete="delete_rebased")
 FLAG = DerivedTable(name="pull_request_flag", key=("repository_id", "number"), delete="delete_pull_request_flag")
+LINK_READ = DerivedTable(name="link_read", key=("stage", "reader", "repository_id", "about"), delete="delete_link_read")
 
 
 class Edit(NamedTuple):

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from bot.dora.commits import Sha
 from bot.dora.deployments import Series
 from bot.dora.history import History
-from bot.dora.instants import LATEST, Instant
+from bot.dora.instants import Instant
 from bot.dora.landing import introduced
 from bot.dora.lead_time import stage_instants
 from bot.dora.pull_requests import Introduced, PullRequest
 from bot.dora.remediation import flag_pull_request
 from bot.dora.reverts import links_of, subject_of
-from bot.facts.catalog import series_with_own_links
 from bot.facts.fetches import HEAD_REFS, want_fetch
-from bot.facts.marks import CHANGES, CLASSIFICATION, mark_pull_request, mark_series, outdate_pending
-from bot.facts.pull_requests import built_upon, find_pull_request, pointing_to
+from bot.facts.link_reads import about_merge, about_number, mark_readers
+from bot.facts.marks import CHANGES, CLASSIFICATION, REPOSITORY, mark_pull_request, mark_series, outdate_pending
+from bot.facts.pull_requests import built_upon, find_pull_request
 from bot.facts.reports import forge_to_tell, want_report
 from bot.facts.repositories import RepositoryRow
-from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, REBASED, Edit, difference
+from bot.pipeline.derive.difference import FLAG, INTRODUCED, LANDING, LINK_READ, REBASED, Edit, difference
 from bot.pipeline.derive.origins import StoredOrigins
 from bot.pipeline.derive.sources import Sources
 from bot.store import Reader, Row, Writer
@@ -32,15 +32,14 @@ class Derived:
     edits: tuple[Edit, ...]
     changes_of: tuple[tuple[Series, Instant], ...]
     classification_of: tuple[tuple[Series, Instant], ...]
-    """From LATEST on: only what a rule saw something in is asked again."""
     repository_id: int
     introduced_changed: bool
     others: tuple[int, ...]
-    """Pull requests to derive again: later fast-forwards, which may begin where this one ended, and reverts that point to it."""
+    """Pull requests to derive again: later fast-forwards, which may begin where this one ended."""
+    answers: frozenset[str]
+    """What is different now and others may have been made from, as `bot.facts.link_reads` names it."""
     head_ref: str | None
     number: int
-    flagged: bool
-    """A rule saw something: what it is depends on what other pull requests introduced, if it points to one."""
     report_to: str | None
     """The forge under whose pull request something else is to be said now."""
 
@@ -60,9 +59,11 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
     new_rebased = _rebased_rows(repository_id, pull_request, found)
     rebased_edits = difference(REBASED, old_rebased, new_rebased)
     landing_edits = difference(LANDING, old_landing, _landing_rows(repository_id, pull_request, found))
-    new_flag = _flag_rows(reader, sources, repository, history, pull_request, found)
+    new_flag, asked = _flag_rows(reader, sources, repository, history, pull_request, found)
     old_flag = reader.fetch("flag_of", _row, repository_id=repository_id, number=number)
     flag_edits = difference(FLAG, old_flag, new_flag)
+    old_reads = reader.fetch("flag_reads", _row, repository_id=repository_id, reader=str(number))
+    read_edits = difference(LINK_READ, old_reads, [(REPOSITORY, str(number), repository_id, about) for about in sorted(asked)])
     touched = {bytes(row[1]) for row in (*old_introduced, *new_introduced, *old_rebased, *new_rebased)}  # type: ignore[arg-type]
     carrying = _carrying(reader, repository_id, touched)
     redo = carrying
@@ -70,25 +71,19 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
         redo = _carrying(reader, repository_id, touched | _shared(reader, repository_id, touched))
     elif not landing_edits:
         redo = ()
-    others: set[int] = set()
-    if pull_request is not None and (introduced_edits or rebased_edits or flag_edits):
-        named = {bytes(sha) for row in (*old_rebased, *new_rebased) for sha in (row[1], row[3])}  # type: ignore[arg-type]
-        others.update(pointing_to(reader, repository_id, pull_request, shas=named))
-        if others and new_flag and introduced_edits:
-            # Reverts that point to each other: this one's messages, as the other sees them, are only stored now.
-            others.add(number)
-    if landing_edits:
-        others.update(_built_upon(reader, repository_id, history, pull_request))
+    answers = {about_number(number)} if introduced_edits else set()
+    if rebased_edits:
+        answers.update(about_merge(bytes(row[1])) for row in (*old_rebased, *new_rebased))  # type: ignore[arg-type]
     return Derived(
-        edits=(*introduced_edits, *rebased_edits, *landing_edits, *flag_edits),
+        edits=(*introduced_edits, *rebased_edits, *landing_edits, *flag_edits, *read_edits),
         changes_of=redo,
-        classification_of=(*carrying, *((series, LATEST) for series in series_with_own_links(reader, repository_id))),
+        classification_of=carrying,
         repository_id=repository_id,
         introduced_changed=bool(introduced_edits or rebased_edits or landing_edits),
-        others=tuple(sorted(others)),
+        others=tuple(_built_upon(reader, repository_id, history, pull_request)) if landing_edits else (),
+        answers=frozenset(answers),
         head_ref=_missing_head(repository, pull_request, found),
         number=number,
-        flagged=bool(new_flag),
         report_to=forge_to_tell(reader, repository_id)
         if flag_edits and pull_request is not None and pull_request.state == "open"
         else None,
@@ -105,7 +100,8 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
         # Tells those who keep a repository's introductions in memory to read them again.
         writer.allocate(f"introduced:{derived.repository_id}", 1)
         outdate_pending(writer)
-    for number in derived.others:
+    mark_readers(writer, derived.repository_id, derived.answers)
+    for number in sorted(set(derived.others)):
         mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
         want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
@@ -179,22 +175,23 @@ def _flag_rows(
     history: History,
     pull_request: PullRequest | None,
     found: Introduced | None,
-) -> list[Row]:
+) -> tuple[list[Row], set[str]]:
+    """The flag, and what it was made from."""
     if pull_request is None:
-        return []
+        return [], set()
     origins = StoredOrigins(reader, repository, history)
     shas = (*found.commits, *found.originals) if found is not None else ()
     messages, rules = origins.messages(shas), sources.rules(reader)
     flag = flag_pull_request(pull_request, messages, rules, origins, shas)
     if flag is not None:
-        return [(repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)]
+        row = (repository.id, pull_request.number, flag.rule, flag.field, flag.value, flag.target, flag.target_sha)
+        return [row], origins.asked
     subject = subject_of(pull_request, messages, shas)
     link = next((link for rule in rules.linked for link in links_of(subject, rule, rules, origins)), None)
     if link is None:
-        return []
-    # A re-land today may be a revert tomorrow, by what becomes of what it points to: without a row nobody would ask again.
+        return [], origins.asked
     number, sha = (None, None) if link.original is None else (link.original.number, link.original.sha)
-    return [(repository.id, pull_request.number, "", link.hit.rule.field, link.hit.seen, number, sha)]
+    return [(repository.id, pull_request.number, "", link.hit.rule.field, link.hit.seen, number, sha)], origins.asked
 
 
 def _carrying(reader: Reader, repository_id: int, shas: set[bytes]) -> tuple[tuple[Series, Instant], ...]:

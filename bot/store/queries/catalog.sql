@@ -28,15 +28,6 @@ WHERE c.service = :service ORDER BY c.rank, coalesce(r.name, ''), c.path
 -- What the definition of one service says of the rules.
 SELECT rules FROM definition WHERE service = :service AND rules <> ''
 
--- name: definitions_with_rules
--- The services whose definition says something of the rules.
-SELECT service, rules FROM definition WHERE rules <> '' ORDER BY service
-
--- name: series_from_repository
--- The series of these services that were ever deployed from a repository, under any of its names.
-SELECT DISTINCT service, env FROM deployment
-WHERE repository IN (SELECT n.name FROM repository_name n WHERE n.repository_id = :repository_id) AND service IN (:keys)
-
 -- name: delete_definition
 -- Nobody defines this service any more.
 DELETE FROM definition WHERE service = :service

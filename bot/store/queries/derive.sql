@@ -38,6 +38,10 @@ DELETE FROM rebased WHERE repository_id = :repository_id AND sha = :sha AND numb
 -- A pull request is neither revert nor hotfix any more.
 DELETE FROM pull_request_flag WHERE repository_id = :repository_id AND number = :number
 
+-- name: delete_link_read
+-- A flag or a classification is not made from this any more.
+DELETE FROM link_read WHERE stage = :stage AND reader = :reader AND repository_id = :repository_id AND about = :about
+
 -- name: series_deployments
 -- All deployments of a series that are there.
 SELECT id, version, repository, commit_sha, started_at, finished_at, source, received_at FROM deployment
@@ -118,6 +122,19 @@ WHERE repository_id = :repository_id AND number = :number
 -- Whether one pull request is a revert or hotfix.
 SELECT repository_id, number, rule, field, value, target, target_sha FROM pull_request_flag
 WHERE repository_id = :repository_id AND number = :number
+
+-- name: flag_reads
+-- What the flag of one pull request was made from.
+SELECT stage, reader, repository_id, about FROM link_read
+WHERE stage = 'repository' AND reader = :reader AND repository_id = :repository_id
+
+-- name: classification_reads
+-- What the classification of one series was made from.
+SELECT stage, reader, repository_id, about FROM link_read WHERE stage = 'classification' AND reader = :reader
+
+-- name: some_link_read
+-- Whether anything was made from facts of a repository.
+SELECT 1 FROM link_read WHERE repository_id = :repository_id LIMIT 1
 
 -- name: repository_by_number
 -- A repository by its surrogate key.
@@ -217,17 +234,6 @@ SELECT l.number, p.merge_sha FROM landing l JOIN pull_request p ON p.repository_
 WHERE l.repository_id = :repository_id AND l.kind = 'fast_forward' AND p.base_ref = :base_ref
     AND (l.merged_at > :merged_at OR (l.merged_at = :merged_at AND l.number > :number))
 ORDER BY l.merged_at, l.number
-
--- name: pointing_flags
--- What pull requests point to, or seem to: the flagged ones, and those that look like reverts and are none (rule '').
-SELECT number, field, value, target, target_sha FROM pull_request_flag WHERE repository_id = :repository_id
-
--- name: flagged_messages
--- The messages of the commits that pull requests introduced in which a rule saw something.
-SELECT i.number, c.subject, c.body FROM pull_request_flag f
-JOIN introduced i ON i.repository_id = f.repository_id AND i.number = f.number
-JOIN git_commit c ON c.repository_id = i.repository_id AND c.sha = i.sha
-WHERE f.repository_id = :repository_id
 
 -- name: sharing_introduced
 -- The pull requests that introduced these commits.

@@ -50,6 +50,11 @@ FROM rebased b JOIN repository r ON r.id = b.repository_id ORDER BY r.name, b.sh
 SELECT r.name, f.number, f.rule, f.field, f.value, f.target, f.target_sha
 FROM pull_request_flag f JOIN repository r ON r.id = f.repository_id ORDER BY r.name, f.number
 
+-- name: fingerprint_link_reads
+-- What every flag and classification was made from.
+SELECT l.stage, l.reader, r.name, l.about
+FROM link_read l JOIN repository r ON r.id = l.repository_id ORDER BY l.stage, l.reader, r.name, l.about
+
 -- name: fingerprint_source_switches
 -- Which data sources are on.
 SELECT kind, name, selected_from, is_on FROM source_switch ORDER BY kind, name

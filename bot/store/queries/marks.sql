@@ -6,6 +6,16 @@ ON CONFLICT (stage, key) DO UPDATE
 SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at ELSE mark.from_at END,
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
 
+-- name: mark_link_readers
+-- Mark dirty what was made from a fact: flags of pull requests, and of series what a rule saw something in.
+INSERT INTO mark (stage, key, from_at, version, attempts, run_at, error)
+SELECT stage, CASE stage WHEN 'repository' THEN '[' || repository_id || ', ' || reader || ']' ELSE reader END,
+    CASE stage WHEN 'repository' THEN 0 ELSE :latest END, 1, 0, 0, ''
+FROM link_read WHERE repository_id = :repository_id AND about = :about
+ON CONFLICT (stage, key) DO UPDATE
+SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at ELSE mark.from_at END,
+    version = mark.version + 1, attempts = 0, run_at = 0, error = ''
+
 -- name: due_marks
 -- What to derive next: rules, inferences, single pull requests, those of whole repositories, changes, classification; oldest instant first.
 SELECT stage, key, from_at, version, attempts FROM mark WHERE run_at <= :now
