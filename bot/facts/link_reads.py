@@ -44,11 +44,19 @@ def told_by(pull_request: PullRequest) -> set[str]:
 
 def mark_readers(writer: Writer, repository_id: int, abouts: Iterable[str]) -> None:
     """Mark what was made from any of these, also what this transaction itself just wrote."""
-    rows: list[dict[str, Value]] = [{"repository_id": repository_id, "about": about, "latest": LATEST} for about in sorted(abouts)]
-    writer.execute_many("mark_link_readers", rows)
+    _mark(writer, repository_id, [(about, about) for about in sorted(abouts)])
 
 
-def mark_namers(writer: Writer, repository_id: int, shas: Collection[Sha]) -> None:
-    """Mark what named one of these commits: when it was made, the commit may not have been there."""
-    if writer.fetch("some_link_read", int, repository_id=repository_id):
+def mark_namers(writer: Writer, repository_id: int, shas: Collection[Sha] | None) -> None:
+    """Mark what named one of these commits (`None`: any at all): when it was made, the commit may not have been there."""
+    if not writer.fetch("some_link_read", int, repository_id=repository_id):
+        return
+    if shas is None:
+        _mark(writer, repository_id, [(about_name(""), about_name("~"))])
+    else:
         mark_readers(writer, repository_id, {about_name(sha.hex()) for sha in shas})
+
+
+def _mark(writer: Writer, repository_id: int, ranges: Iterable[tuple[str, str]]) -> None:
+    where: dict[str, Value] = {"repository_id": repository_id, "latest": LATEST}
+    writer.execute_many("mark_link_readers", [{**where, "first": first, "last": last} for first, last in ranges])

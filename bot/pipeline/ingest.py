@@ -35,6 +35,7 @@ from bot.pipeline.uploads import ByUpload
 from bot.store import Reader, Row, Store, Writer
 
 REMEMBERED_PATHS = 200_000
+REMEMBERED_COMMITS = 5_000
 UNKNOWN_BOUNDARY = "?"
 """No boundary of a mirror: all is read again."""
 SUBJECT_LIMIT, AUTHOR_LIMIT = 4_000, 500
@@ -93,6 +94,8 @@ class _Ingest:
         self.is_new = False
         """Whether the repository had no commits with parents before this run."""
         self.done = 0
+        self.brought: set[Sha] | None = set()
+        """The new commits; `None`: more than are remembered."""
 
     def run(self) -> Generator[None, None, Ingested]:
         names = None if self.fetched.full else [wish.ref for wish in self.fetched.wishes]
@@ -204,7 +207,10 @@ class _Ingest:
         # Under the lock, and better than what is there: only a listed one may be as complete as the row that it replaces.
         writer.write_many("git_commit", rows, on_conflict="newer" if self.fetched.spooled is None else "replace")
         affected.mark(writer, self.id)
-        mark_namers(writer, self.id, [entry.sha for entry in new])
+        shas = [entry.sha for entry in new]
+        mark_namers(writer, self.id, shas)
+        if self.brought is not None:
+            self.brought = {*self.brought, *shas} if len(self.brought) < REMEMBERED_COMMITS else None
         return len(new)
 
     def _improves(self, sha: Sha, known: int) -> bool:
@@ -299,6 +305,8 @@ class _Ingest:
         if spooled is not None and spooled.again_at is not None:
             want_fetch(writer, repository_id=self.id, ref=EVERYTHING, now=spooled.again_at)
         _Affected(waiting, []).mark(writer, self.id)
+        # Again: another worker may have read before a slice and written after it.
+        mark_namers(writer, self.id, self.brought)
         # What another worker derives now may have read an earlier sync's instant, refs or commits.
         outdate_pending(writer)
 

@@ -1,7 +1,7 @@
 """What one fact decides of another, learnt late or corrected: each of these was stale once."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,15 @@ from bot.dora.landing import introduced
 from bot.dora.pull_requests import PullRequest
 from bot.engine.clock import now
 from bot.engine.inline import Inline
+from bot.facts import link_reads
 from bot.facts.deployments import record_deployment
 from bot.facts.fetches import want_fetch
 from bot.facts.repositories import ensure_repository
+from bot.pipeline import ingest
 from bot.pipeline.derive.deriver import Deriver, Mark
 from bot.pipeline.recording import record_events
 from bot.settings import load_settings
-from bot.store import Reader, Row, Store
+from bot.store import Reader, Row, Store, Writer
 from tests.pipeline.history_room import NAME, Room
 from tests.support.gitrepo import START, GitRepo
 from tests.support.gitrepo import git as run_git
@@ -106,7 +108,11 @@ def test_a_reland_becomes_a_revert_when_its_middle_is_none(house: House) -> None
     assert house.flags() == {3: "revert-number", 4: ""}
 
 
-def test_a_commit_that_a_message_names_comes_late(house: House, repo: GitRepo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("remembered", [0, ingest.REMEMBERED_COMMITS])
+def test_a_commit_that_a_message_names_comes_late(
+    house: House, repo: GitRepo, tmp_path: Path, remembered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "REMEMBERED_COMMITS", remembered)
     root = repo.commit("root", files=["a"])
     named = repo.commit("named", branch="other", parents=[root], files=["a"])
     merged = repo.commit(f"Undo (#1)\n\nThis reverts commit {named}.", branch="main", files=["a"])
@@ -120,8 +126,18 @@ def test_a_commit_that_a_message_names_comes_late(house: House, repo: GitRepo, t
     assert house.flags() == {1: "", 2: "revert-number", 9: "revert-number"}
 
     run_git(public, "fetch", "-q", str(repo.path), "other:other")
+    told: list[object] = []
+
+    def mark_namers(writer: Writer, repository_id: int, shas: Collection[bytes] | None) -> None:
+        told.append(shas)
+        if len(told) > 1:
+            # Not after the first slice: as if another worker had written its flags only after that.
+            link_reads.mark_namers(writer, repository_id, shas)
+
+    monkeypatch.setattr(ingest, "mark_namers", mark_namers)
     house.sync(public)
 
+    assert len(told) == 2 and (told[1] is None) == (remembered == 0)
     assert house.flags() == {1: "revert-sha", 2: "", 9: "revert-number"}, "and whoever reverts it"
 
 

@@ -7,11 +7,11 @@ SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at EL
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
 
 -- name: mark_link_readers
--- Mark dirty what was made from a fact: flags of pull requests, and of series what a rule saw something in.
+-- Mark dirty what was made from a fact, or from a range of them: flags of pull requests, and of series what a rule saw something in.
 INSERT INTO mark (stage, key, from_at, version, attempts, run_at, error)
-SELECT stage, CASE stage WHEN 'repository' THEN '[' || repository_id || ', ' || reader || ']' ELSE reader END,
+SELECT DISTINCT stage, CASE stage WHEN 'repository' THEN '[' || repository_id || ', ' || reader || ']' ELSE reader END,
     CASE stage WHEN 'repository' THEN 0 ELSE :latest END, 1, 0, 0, ''
-FROM link_read WHERE repository_id = :repository_id AND about = :about
+FROM link_read WHERE repository_id = :repository_id AND about >= :first AND about <= :last
 ON CONFLICT (stage, key) DO UPDATE
 SET from_at = CASE WHEN excluded.from_at < mark.from_at THEN excluded.from_at ELSE mark.from_at END,
     version = mark.version + 1, attempts = 0, run_at = 0, error = ''
