@@ -93,6 +93,11 @@ def store(store_url: str) -> Iterator[Store]:
         opened.close()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for disks, servers and clocks for a third of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, whatever the order else: one that begins at the end keeps one process busy and the others idle."""
