@@ -1,8 +1,13 @@
-"""Deployments as the API lists them."""
+"""Deployments as the API lists them.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Rule: what is asked of their outcome is what a list shows (`change_failure`, `type`), and what metrics take (`rework`, `counted`), so that a
+list holds just the deployments that a number counts.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import islice
+from typing import get_args
 
 from bot.answers.cursors import Cursor
 from bot.answers.questions import FILTERS, PAGE, Asker, Filters, Form, Page, Parameters, parse_filters
@@ -17,7 +22,10 @@ from bot.answers.rows import (
     stream_deployments,
 )
 from bot.dora.instants import Duration, Instant
+from bot.dora.remediation import DeploymentType
 from bot.store import Reader
+
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +83,90 @@ class DeploymentList:
     next: str | None
 
 
-def parse_deployments(parameters: Parameters, asker: Asker) -> tuple[Filters, Page]:
-    """A question for a list of deployments. Raises QuestionError."""
-    form = Form(parameters, known=(*FILTERS, *PAGE))
-    return parse_filters(form, asker), form.page(int, str)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedList:
+    """A page of deployments, `before` of `total` come before it; `counted` of these are seen by metrics."""
+
+    page: DeploymentList
+    before: int
+    total: int
+    counted: int
 
 
-def list_deployments(reader: Reader, filters: Filters, page: Page) -> DeploymentList:
-    """A page of the deployments that match, newest first."""
-    after = NEWEST if page.after is None else (int(page.after[0]), str(page.after[1]))
-    rows = list(islice(stream_deployments(reader, filters, after=after), page.limit + 1))
-    more, rows = len(rows) > page.limit, rows[: page.limit]
-    return DeploymentList(
-        data=show_deployments(reader, rows),
-        next=Cursor.encode((rows[-1].finished_at, rows[-1].id)) if more else None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is asked of what became of deployments; `None` asks for all. Fields are the API's parameters."""
+
+    change_failure: bool | None = None
+    type: str | None = None
+    rework: bool | None = None
+    counted: bool | None = None
+
+    @property
+    def echo(self) -> dict[str, str]:
+        """What is asked for, as parameters."""
+        return {name: str(value).lower() for name in OUTCOME if (value := getattr(self, name)) is not None}
+
+
+ANY = Outcome()
+OUTCOME: dict[str, tuple[str, ...]] = {
+    field.name: get_args(DeploymentType) if field.name == "type" else ("true", "false") for field in fields(Outcome)
+}
+"""The parameters about outcomes, and what each can be."""
+
+
+def parse_outcome(form: Form) -> Outcome:
+    """What a form asks of outcomes. Raises QuestionError."""
+    given = {name: form.choice(name, options) for name, options in OUTCOME.items()}
+    return Outcome(
+        change_failure=_truth(given["change_failure"]), type=given["type"], rework=_truth(given["rework"]), counted=_truth(given["counted"])
     )
+
+
+def parse_deployments(parameters: Parameters, asker: Asker) -> tuple[Filters, Page, Outcome]:
+    """A question for a list of deployments. Raises QuestionError."""
+    form = Form(parameters, known=(*FILTERS, *PAGE, *OUTCOME))
+    return parse_filters(form, asker), form.page(int, str), parse_outcome(form)
+
+
+def list_deployments(reader: Reader, filters: Filters, page: Page, outcome: Outcome = ANY) -> DeploymentList:
+    """A page of the deployments that match, newest first."""
+    rows = list(islice(stream_outcomes(reader, filters, outcome, after=_after(page)), page.limit + 1))
+    return _listed(reader, rows[: page.limit], more=len(rows) > page.limit)
+
+
+def count_deployments(reader: Reader, filters: Filters, page: Page, outcome: Outcome) -> CountedList:
+    """A page of the deployments that match, newest first, and how many there are."""
+    after, pending = _after(page), load_pending(reader)
+    rows: list[DeploymentRow] = []
+    before = total = counted = 0
+    for row in stream_outcomes(reader, filters, outcome):
+        total += 1
+        counted += row.counted(pending)
+        if (row.finished_at, row.id) >= after:
+            before += 1
+        elif len(rows) < page.limit:
+            rows.append(row)
+    listed = _listed(reader, rows, more=total > before + len(rows))
+    return CountedList(page=listed, before=before, total=total, counted=counted)
+
+
+def stream_outcomes(
+    reader: Reader, filters: Filters, outcome: Outcome, *, after: tuple[Instant, str] = NEWEST
+) -> Iterator[DeploymentRow]:
+    """The deployments that match, newest first, after a key; read in chunks, so that asking for few reads few."""
+    found = stream_deployments(reader, filters, after=after, type=outcome.type or "", failed=outcome.change_failure is True)
+    if outcome.counted is not None:
+        pending = load_pending(reader)
+        found = (row for row in found if row.counted(pending) is outcome.counted)
+    if outcome.rework is not None:
+        found = (row for row in found if row.rework is outcome.rework)
+    if outcome.change_failure is None:
+        yield from found
+        return
+    while chunk := list(islice(found, _CHUNK)):
+        remedies = load_remedies(reader, [row.id for row in chunk])
+        yield from (row for row in chunk if change_failure(row, remedies.get(row.id)) is outcome.change_failure)
 
 
 def find_deployment(reader: Reader, id: str) -> DeploymentShown | None:
@@ -148,6 +225,20 @@ def recovery_time(row: DeploymentRow, remedy: Remedy | None) -> Duration | None:
     if remedy is None or not change_failure(row, remedy) or remedy.finished_at < row.finished_at:
         return None
     return remedy.finished_at - row.finished_at
+
+
+def _after(page: Page) -> tuple[Instant, str]:
+    return NEWEST if page.after is None else (int(page.after[0]), str(page.after[1]))
+
+
+def _listed(reader: Reader, rows: Sequence[DeploymentRow], *, more: bool) -> DeploymentList:
+    return DeploymentList(
+        data=show_deployments(reader, rows), next=Cursor.encode((rows[-1].finished_at, rows[-1].id)) if more else None
+    )
+
+
+def _truth(choice: str | None) -> bool | None:
+    return None if choice is None else choice == "true"
 
 
 def _lead_time(row: DeploymentRow) -> LeadTimeShown | None:

@@ -113,7 +113,7 @@ class DeploymentRow:
 
     def counted(self, pending: Pending) -> bool:
         """Whether metrics see it: its source is on, and no other source's deployment stands for the same release."""
-        return self.merged_into is None and counts(pending.selection, self.source, self.finished_at)
+        return self.merged_into is None and self.not_computed(pending) != NotComputed.SOURCE_OFF
 
     def matches(self, filters: Filters) -> bool:
         """Whether the row is asked for (its window is the query's matter)."""
@@ -148,9 +148,12 @@ def load_pending(reader: Reader) -> Pending:
 
 
 def stream_deployments(
-    reader: Reader, filters: Filters, *, after: tuple[Instant, str] = NEWEST, chunk: int = _CHUNK
+    reader: Reader, filters: Filters, *, after: tuple[Instant, str] = NEWEST, chunk: int = _CHUNK, type: str = "", failed: bool = False
 ) -> Iterator[DeploymentRow]:
-    """The deployments that match, newest first, after a key; read in chunks, so that asking for few reads few."""
+    """The deployments that match, newest first, after a key; read in chunks, so that asking for few reads few.
+
+    `type` asks for one type alone; `failed` leaves out most that did not fail: those that nothing mended and nobody says it of.
+    """
     query = "answer_deployments" if filters.service is None else "answer_deployments_of_service"
     shown = Shown(reader)
     if filters.repository is not None:
@@ -165,6 +168,8 @@ def stream_deployments(
             before_id=after[1],
             service=filters.service or "",
             source=filters.source or "",
+            type=type,
+            failed=int(failed),
             n=chunk,
         )
         named = (row.under(shown) if row.repository in shown.moved else row for row in rows)

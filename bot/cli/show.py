@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bot.answers import deliveries, deployments, explain, failures, metrics, paths, services, waiting
+from bot.answers.deployments import OUTCOME
 from bot.answers.encode import dumps, to_json
 from bot.answers.failures import STATES
 from bot.answers.questions import Asker, QuestionError, parse_metrics
@@ -129,6 +130,10 @@ _BRIEF = (
 
 @click.command("deployments")
 @_filters
+@click.option("--change-failure", type=click.Choice(OUTCOME["change_failure"]), help="Whether they failed.")
+@click.option("--type", "type_", type=click.Choice(OUTCOME["type"]), help="What they were.")
+@click.option("--rework", type=click.Choice(OUTCOME["rework"]), help="Whether they were unplanned.")
+@click.option("--counted", type=click.Choice(OUTCOME["counted"]), help="Whether metrics count them.")
 @click.option("--limit", type=int, help="At most so many (default 100).")
 @_formats
 def deployments_command(form: str, **given: object) -> None:

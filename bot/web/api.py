@@ -71,10 +71,10 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 async def get_deployments(request: web.Request) -> web.Response:
     """Deployments, newest first."""
-    filters, page = asked(lambda: deployments.parse_deployments(parameters(request), asker(request)))
+    filters, page, outcome = asked(lambda: deployments.parse_deployments(parameters(request), asker(request)))
     limit_to_services(request, filters.service)
     return await _list(
-        request, lambda reader: deployments.list_deployments(reader, filters, page), COLUMNS[DeploymentShown]
+        request, lambda reader: deployments.list_deployments(reader, filters, page, outcome), COLUMNS[DeploymentShown]
     )
 
 

@@ -1,5 +1,6 @@
 -- name: answer_deployments
--- Deployments of a window with what was derived of them, newest first, from a key on; an empty text asks for all.
+-- Deployments of a window with what was derived of them, newest first, from a key on; an empty text and a 0 ask for all.
+-- `failed` leaves out those that cannot have failed: neither mended nor said to.
 SELECT d.id, d.service, d.env, d.service_shown, d.env_shown,
     CASE WHEN s.version <> '' THEN s.version ELSE d.version END,
     CASE WHEN s.repository <> '' THEN s.repository ELSE d.repository END,
@@ -14,6 +15,8 @@ WHERE d.gone = 0 AND d.finished_at >= :from_at AND d.finished_at < :to_at
     AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
     AND (:service = '' OR d.service = :service)
     AND (:source = '' OR d.source = :source)
+    AND (:type = '' OR c.type = :type)
+    AND (:failed = 0 OR c.failed = 1 OR EXISTS (SELECT 1 FROM remediation r WHERE r.target = d.id))
 ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 
 -- name: answer_deployments_of_service
@@ -31,6 +34,8 @@ LEFT JOIN classification c ON c.deployment_id = d.id
 WHERE d.gone = 0 AND d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at
     AND (d.finished_at < :before_at OR (d.finished_at = :before_at AND d.id < :before_id))
     AND (:source = '' OR d.source = :source)
+    AND (:type = '' OR c.type = :type)
+    AND (:failed = 0 OR c.failed = 1 OR EXISTS (SELECT 1 FROM remediation r WHERE r.target = d.id))
 ORDER BY d.finished_at DESC, d.id DESC LIMIT :n
 
 -- name: answer_deployments_by_id
