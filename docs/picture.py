@@ -113,6 +113,8 @@ def pages(browser: Browser, url: str) -> dict[str, str]:
         "overview": "/",
         "overview-long": "/?days=90",
         "service": "/services/checkout?days=90",
+        "deployments": "/deployments?days=90&env=all",
+        "deployments-failed": "/deployments?days=90&change_failure=true&counted=true",
         "failures": "/failures?days=90&env=all",
         "repositories": "/repositories",
         "definitions": "/definitions",

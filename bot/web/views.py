@@ -1,6 +1,6 @@
 """What the overview and a service's page show: metrics as cards with trend and comparison, from what was gathered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -126,6 +126,14 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of what a card says of deployments; `asks` are the parameters that list just those, `None` where there are none to list."""
+
+    text: str
+    asks: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One metric, ready to be shown."""
 
@@ -134,7 +142,8 @@ class Card:
     value: str
     unit: str
     exact: str
-    counted: str
+    counted: tuple[Part, ...]
+    """What it says of deployments; pages link each part to its list."""
     told: str
     """What it says of failures that somebody told of; pages link it to them."""
     band: str | None
@@ -146,7 +155,12 @@ class Card:
     @property
     def detail(self) -> str:
         """What it is a number of."""
-        return "; ".join(text for text in (self.counted, self.told) if text)
+        return "; ".join(text for text in ("".join(part.text for part in self.counted), self.told) if text)
+
+    @property
+    def asks(self) -> Mapping[str, str] | None:
+        """The parameters that list the deployments it is a number of; `None` where there are none."""
+        return self.counted[0].asks if self.counted else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +168,7 @@ class Bucket:
     """One step of a trend."""
 
     name: str
+    window: Window
     metrics: Metrics
 
 
@@ -202,7 +217,7 @@ def picture(scene: Scene, gathered: Gathered) -> Picture:
         older = cut(gathered, [scene.before, scene.window])[0]
         earlier = measure_gathered(older, scene.question, scene.before)
     trend = tuple(
-        Bucket(name=_bucket_name(scene, bucket), metrics=measure_gathered(inside, scene.question, bucket))
+        Bucket(name=_bucket_name(scene, bucket), window=bucket, metrics=measure_gathered(inside, scene.question, bucket))
         for bucket, inside in zip(scene.windows, cut(now, scene.windows), strict=True)
     )
     return Picture(
@@ -240,44 +255,54 @@ def _card(kind: Kind, metrics: Metrics, earlier: Metrics | None, trend: Sequence
     )
 
 
-def _detail(kind: Kind, metrics: Metrics) -> tuple[str, str]:
+def _detail(kind: Kind, metrics: Metrics) -> tuple[tuple[Part, ...], str]:
     """What a number is made of: in deployments, and in failures."""
     if kind.of == "failures":
-        return ("", _restored(metrics)) if metrics.failures.count else ("no failure was told", "")
+        return ((), _restored(metrics)) if metrics.failures.count else ((Part(text="no failure was told"),), "")
     if kind.name == "change_failure_rate" and metrics.deployments:
         return _failure_rate(metrics)
     return _deployed(kind, metrics), ""
 
 
-def _deployed(kind: Kind, metrics: Metrics) -> str:
+_EACH: Mapping[str, str] = {}
+_FAILED = {"change_failure": "true"}
+
+
+def _deployed(kind: Kind, metrics: Metrics) -> tuple[Part, ...]:
     count = metrics.deployments
     if not count:
-        return "no deployments"
+        return (Part(text="no deployments"),)
     match kind.name:
         case "deployment_frequency":
-            return f"{_count(count, 'deployment')} on {_count(metrics.frequency.days_with_deployment, 'day')}"
+            days = f" on {_count(metrics.frequency.days_with_deployment, 'day')}"
+            return Part(text=_count(count, "deployment"), asks=_EACH), Part(text=days)
         case "change_lead_time":
             lead_time = metrics.lead_time
             if not lead_time.commits:
-                return "no commit with a lead time"
+                return (Part(text="no commit with a lead time", asks=_EACH),)
             again = f", {lead_time.redeployed} of them redeployed" if lead_time.redeployed else ""
-            return f"{_count(lead_time.commits, 'commit')}{again}; 90\u00a0% within {words.duration(lead_time.summary.p90)}"
+            spread = f"{again}; 90\u00a0% within {words.duration(lead_time.summary.p90)}"
+            return Part(text=_count(lead_time.commits, "commit"), asks=_EACH), Part(text=spread)
         case "failed_deployment_recovery_time":
             if not metrics.recovery.count + metrics.unrecovered:
-                return "nothing failed"
+                return (Part(text="nothing failed"),)
             open_ = f", {metrics.unrecovered} not yet" if metrics.unrecovered else ""
-            return f"{metrics.recovery.count} recovered{open_}"
+            return (Part(text=f"{metrics.recovery.count} recovered{open_}", asks=_FAILED),)
         case _:
-            return f"{metrics.rework.count} of {_count(count, 'deployment')}; detected, tagged or corrected"
+            rework = metrics.rework.count
+            share = Part(text=f"{rework} of {_count(count, 'deployment')}", asks={"rework": "true"} if rework else None)
+            return share, Part(text="; detected, tagged or corrected")
 
 
-def _failure_rate(metrics: Metrics) -> tuple[str, str]:
+def _failure_rate(metrics: Metrics) -> tuple[tuple[Part, ...], str]:
     rate, events = metrics.failure_rate, metrics.incidents
     told = f"{_count(events.failed, 'failure')} told for {_count(events.deployments, 'deployment')}"
     if rate.formula == "incidents":
-        return ("", told) if events.deployments else ("no service has both failures and deployments", "")
-    counted = f"{rate.failed} of {_count(rate.deployments, 'deployment')}"
-    return counted, told if events.deployments else ""
+        return ((), told) if events.deployments else ((Part(text="no service has both failures and deployments"),), "")
+    counted = [Part(text=f"{rate.failed} of {_count(rate.deployments, 'deployment')}", asks=_FAILED if rate.failed else None)]
+    if rollbacks := metrics.deployments - rate.deployments:
+        counted += [Part(text="; "), Part(text=_count(rollbacks, "rollback"), asks={"type": "rollback"}), Part(text=" left out")]
+    return tuple(counted), told if events.deployments else ""
 
 
 def _restored(metrics: Metrics) -> str:

@@ -25,7 +25,8 @@ FLAGS = (
 LONG = "a-name-without-any-space-that-somebody-generated-from-a-path-" * 4
 PATHS = ("/", "/?days=90&env=all", "/services/checkout?days=90", "/deployments/long", "/deployments/long-back",
          f"/services/{LONG}", "/repositories", "/definitions", "/rules", "/deliveries", "/?service=nobody", "/?days=x",
-         "/nowhere", "/failures?env=all&days=90", "/failures/long-failure", "/failures?service=nobody")  # fmt: skip
+         "/nowhere", "/deployments?env=all&days=90",
+         "/deployments?type=rollback&tag=no:body", "/failures?env=all&days=90", "/failures/long-failure", "/failures?service=nobody")  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing (package chromium, or CHROMIUM=path)")
 

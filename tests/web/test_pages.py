@@ -121,7 +121,7 @@ async def load(client, path, *, status=200, **parameters):
     return nodes
 
 
-PAGES = ("/", "/repositories", "/deliveries", "/definitions", "/rules")
+PAGES = ("/", "/deployments", "/repositories", "/deliveries", "/definitions", "/rules")
 
 
 async def test_an_empty_store_says_what_to_do_next(aiohttp_client, store):
@@ -319,7 +319,7 @@ async def test_hostile_texts_make_no_new_nodes(aiohttp_client, store, tmp_path):
         other.migrate()
         harmless = await browse(aiohttp_client, other, dressed(plain))
         hostile = await browse(aiohttp_client, store, dressed(HOSTILE))
-        for path in (*PAGES, "/?env=all&days=90", "/services/linked?env=all", "/deliveries?state=dead"):
+        for path in (*PAGES, "/?env=all&days=90", "/deployments?env=all&days=90", "/services/linked?env=all", "/deliveries?state=dead"):
             await same_nodes(harmless, hostile, path, path)
         for n, text in enumerate(HOSTILE):
             for page in (f"/deployments/d2-{n}", f"/deployments/d3-{n}") if n % 5 else (f"/deployments/d1-{n}",):
