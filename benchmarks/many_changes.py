@@ -188,6 +188,6 @@ def _add(
     paths = sorted(chance.sample(range(1, PATHS + 1), k=1 + n % 3))
     author = f"Dev {n % 37} <dev{n % 37}@example.org>"
     commits.append((
-        id, n, sha, COMPLETE, b"".join(parents), at, at, author, subject, body, struct.pack(f"<{len(paths)}I", *paths),
+        id, n, sha, COMPLETE, b"".join(parents), at // SECOND, at // SECOND, author, subject, body, struct.pack(f"<{len(paths)}I", *paths),
     ))  # fmt: skip
     return sha

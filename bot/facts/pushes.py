@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bot.dora.commits import Commit, Sha
 from bot.dora.events import Push
-from bot.dora.instants import Instant
+from bot.dora.instants import SECOND, Instant
 from bot.facts.fetches import want_fetch
 from bot.facts.marks import mark_pull_request
 from bot.store import Row, Writer
@@ -71,9 +71,14 @@ def commit_row(
     """A commit as a row of `git_commit`."""
     paths = None if commit.paths is None else pack_path_ids(numbers[path] for path in commit.paths)
     return (
-        repository_id, n, commit.sha, completeness, b"".join(commit.parents), commit.authored_at, commit.committed_at,
-        commit.author, commit.subject, commit.body[:BODY_LIMIT], paths,
+        repository_id, n, commit.sha, completeness, b"".join(commit.parents), git_second(commit.authored_at),
+        git_second(commit.committed_at), commit.author, commit.subject, commit.body[:BODY_LIMIT], paths,
     )
+
+
+def git_second(at: Instant | None) -> int | None:
+    """A date of a commit as git and `git_commit` keep it: in seconds since 1970."""
+    return None if at is None else at // SECOND
 
 
 def path_ids(writer: Writer, repository_id: int, paths: Iterable[bytes]) -> dict[bytes, int]:

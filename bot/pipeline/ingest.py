@@ -25,7 +25,7 @@ from bot.facts.fetches import want_fetch
 from bot.facts.inferences import inferences_of, mark_inferences
 from bot.facts.link_reads import mark_namers
 from bot.facts.marks import mark_pull_request, mark_series, outdate_pending
-from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, path_ids
+from bot.facts.pushes import BODY_LIMIT, LISTED, SHALLOW, git_second, path_ids
 from bot.facts.repositories import RepositoryRow
 from bot.facts.uploads import record_taken
 from bot.pipeline.histories import ByApi, Mirrored
@@ -232,8 +232,8 @@ class _Ingest:
                 numbers.byteswap()
             packed = numbers.tobytes()
         return (
-            self.id, n, sha, completeness, parents, authored_at, committed_at, author[:AUTHOR_LIMIT],
-            subject[:SUBJECT_LIMIT], body[:BODY_LIMIT], packed,
+            self.id, n, sha, completeness, parents, git_second(authored_at), git_second(committed_at),
+            author[:AUTHOR_LIMIT], subject[:SUBJECT_LIMIT], body[:BODY_LIMIT], packed,
         )
 
     def _affected(self, reader: Reader, shas: Sequence[Sha], *, grown: bool) -> "_Affected":

@@ -55,7 +55,7 @@ _TABLES = (
     ),
     _table(
         "git_commit",
-        "repository_id n sha completeness parents authored_at committed_at author subject body paths",
+        "repository_id n sha completeness parents authored_second committed_second author subject body paths",
         key="repository_id sha",
         order="completeness",
     ),

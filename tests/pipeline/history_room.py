@@ -63,7 +63,7 @@ class Room:
             reader.close()
 
     def commits(self) -> dict[str, tuple]:
-        """Sha → (completeness, parents, authored_at, committed_at, author, subject, body, sorted paths or None)."""
+        """Sha → (completeness, parents, authored and committed in seconds, author, subject, body, sorted paths or None)."""
         paths = {number: path for _, number, path in self.rows("git_path")}
         found = {}
         for _, _, sha, completeness, parents, *rest, packed in self.rows("git_commit"):

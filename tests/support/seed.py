@@ -84,7 +84,7 @@ class Seed:
         """A commit named `name`; its sha."""
         n = len(self.rows["git_commit"]) + 1
         row = {"repository_id": repository_id, "n": n, "sha": sha(name), "completeness": 3, "parents": b""}
-        row |= {"authored_at": at, "committed_at": at, "author": author, "subject": subject, "body": "", "paths": b""}
+        row |= {"authored_second": at // SECOND, "committed_second": at // SECOND, "author": author, "subject": subject, "body": "", "paths": b""}
         self.rows["git_commit"].append(row)
         return sha(name)
 

@@ -102,7 +102,7 @@ WHERE d.finished_at >= :from_at AND d.finished_at < :to_at AND (:service = '' OR
 -- The kept changes of one deployment with their commits, newest first.
 SELECT c.sha, c.position, c.original_of, c.number, c.redeployed, c.lead_time,
     c.time_to_pr_ready, c.review_time, c.merge_time, c.time_to_deploy, c.deploy_time, c.absent,
-    g.authored_at, g.committed_at, g.author, g.subject
+    g.authored_second * 1000000000, g.committed_second * 1000000000, g.author, g.subject
 FROM change c
 LEFT JOIN git_commit g ON g.repository_id = c.repository_id AND g.sha = c.sha
 WHERE c.deployment_id = :deployment_id
@@ -110,7 +110,7 @@ ORDER BY c.position, c.sha
 
 -- name: answer_commits
 -- What is known of these commits of a repository.
-SELECT g.sha, g.authored_at, g.committed_at, g.author, g.subject
+SELECT g.sha, g.authored_second * 1000000000, g.committed_second * 1000000000, g.author, g.subject
 FROM git_commit g WHERE g.repository_id = :repository_id AND g.sha IN (:keys)
 
 -- name: answer_introduced

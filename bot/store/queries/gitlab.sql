@@ -9,7 +9,7 @@ SELECT repository_id, way, reason, partial FROM repository_access ORDER BY repos
 
 -- name: commit_heads
 -- All commits of a repository whose parents are known.
-SELECT sha, parents, completeness, committed_at FROM git_commit WHERE repository_id = :repository_id AND completeness > 0
+SELECT sha, parents, completeness, committed_second * 1000000000 FROM git_commit WHERE repository_id = :repository_id AND completeness > 0
 
 -- name: commit_parents
 -- What commits declare as parents.

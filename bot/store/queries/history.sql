@@ -102,7 +102,8 @@ SELECT value FROM meta WHERE name = :name
 
 -- name: commits_since
 -- The commits of a repository that arrived after a number, parents known or shallow, in the order of arrival.
-SELECT n, sha, parents, authored_at, committed_at, author, subject, paths, completeness FROM git_commit
+SELECT n, sha, parents, authored_second * 1000000000, committed_second * 1000000000, author, subject, paths, completeness
+FROM git_commit
 WHERE repository_id = :repository_id AND n > :n AND completeness > 0 ORDER BY n
 
 -- name: paths_since
@@ -111,7 +112,8 @@ SELECT id, path FROM git_path WHERE repository_id = :repository_id AND id > :id 
 
 -- name: commit_details
 -- What is shown of commits.
-SELECT sha, completeness, authored_at, committed_at, author, subject, body, paths FROM git_commit
+SELECT sha, completeness, authored_second * 1000000000, committed_second * 1000000000, author, subject, body, paths
+FROM git_commit
 WHERE repository_id = :repository_id AND sha IN (:keys)
 
 -- name: paths_by_id

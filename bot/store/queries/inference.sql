@@ -53,7 +53,7 @@ WHERE repository_id = :repository_id ORDER BY forge_id
 
 -- name: tags_of_repository
 -- The tags of a repository with their instants: the tagger's date, else the committer's.
-SELECT r.name, r.sha, coalesce(r.tagged_at, c.committed_at) FROM git_ref r
+SELECT r.name, r.sha, coalesce(r.tagged_at, c.committed_second * 1000000000) FROM git_ref r
 LEFT JOIN git_commit c ON c.repository_id = r.repository_id AND c.sha = r.sha
 WHERE r.repository_id = :repository_id AND r.name >= 'refs/tags/' AND r.name < 'refs/tags0'
 ORDER BY r.name

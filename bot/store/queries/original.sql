@@ -33,11 +33,11 @@ SELECT 1 FROM ai_activity ORDER BY user_email LIMIT 1
 
 -- name: original_change_authors
 -- Who wrote the changes of a service's deployments of a window, and when.
-SELECT g.author, g.authored_at, count(*) FROM deployment d
+SELECT g.author, g.authored_second * 1000000000, count(*) FROM deployment d
 JOIN change c ON c.deployment_id = d.id
 JOIN git_commit g ON g.repository_id = c.repository_id AND g.sha = c.sha
 WHERE d.service = :service AND d.finished_at >= :from_at AND d.finished_at < :to_at AND d.gone = 0
-GROUP BY g.author, g.authored_at ORDER BY g.author, g.authored_at
+GROUP BY g.author, g.authored_second ORDER BY g.author, g.authored_second
 
 -- name: fingerprint_ai_activity
 -- What users did with AI tools.
