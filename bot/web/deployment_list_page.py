@@ -52,11 +52,9 @@ def _until_now(question: MetricsQuestion) -> Filters:
 
 
 def _options(found: CountedList, outcome: Outcome) -> dict[str, list[str]]:
-    """What can be asked of outcomes; whether they count and are rework only where that is asked already, or would leave some out."""
-    options = {name: list(each) for name, each in OUTCOME.items()}
-    if found.counted == found.total:
-        options["counted"] = []
-    return options | {"rework": []}
+    """What can be asked of outcomes: for rework cards alone ask, and whether they count is a question only where some do not."""
+    needless = {"rework"} | ({"counted"} if found.counted == found.total else set())
+    return {name: [] if name in needless and name not in outcome.echo else list(each) for name, each in OUTCOME.items()}
 
 
 ROWS: tuple[Row, ...] = (Row("GET", "/deployments", page(deployment_list), READ),)

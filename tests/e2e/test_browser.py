@@ -97,7 +97,7 @@ async def test_from_the_overview_down_to_a_commit_without_scripts(aiohttp_client
         await expect(page.get_by_role("heading", level=1)).to_have_text("checkout")
         row = page.get_by_role("region", name="Deployments").locator("tbody tr").filter(has=page.locator("td:nth-child(6)")).first
         commits = int(await row.locator("td").nth(5).inner_text())
-        await row.get_by_role("link").click()
+        await row.get_by_role("link").first.click()
 
         await expect(page).to_have_url(re.compile(r"/deployments/checkout-prod-\d+$"))
         kept = page.get_by_role("region", name="Commits that count", exact=True).locator("tbody tr")
@@ -106,6 +106,27 @@ async def test_from_the_overview_down_to_a_commit_without_scripts(aiohttp_client
         assert "git log --no-merges" in await page.get_by_role("region", name="git command").inner_text()
         await page.get_by_role("link", name="Overview").first.click()
         await expect(page).to_have_url(re.compile(r"/$"))
+
+
+async def test_from_a_card_to_just_the_deployments_that_it_counts_without_scripts(aiohttp_client, store: Store, browser: Browser) -> None:
+    client = await browse(aiohttp_client, store, organisation(NOW))
+    async with tab(browser, str(client.make_url("/")), java_script_enabled=False) as page:
+        await page.goto("/?days=90")
+        failed = page.locator(".card", has_text="Change failure rate").locator(".detail a")
+        number = int((await failed.inner_text()).split()[0])
+        await failed.click()
+        await expect(page.get_by_role("heading", level=2)).to_contain_text(f"{number} deployments")
+        rows = page.get_by_role("region", name="Deployments").locator("tbody tr")
+        await expect(rows).to_have_count(number)
+        await expect(rows.filter(has=page.get_by_text("failed", exact=True))).to_have_count(number)
+
+        await page.get_by_label("Service").select_option("indexer")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page).to_have_url(re.compile(r"service=indexer.*change_failure=true.*counted=true"))
+        assert 0 < await rows.count() < number
+        await rows.first.get_by_role("link", name=re.compile(r"^\d+ \w+ 2026")).click()
+        await expect(page).to_have_url(re.compile(r"/deployments/indexer-prod-\d+$"))
+        await expect(page.get_by_role("region", name="Change failure")).to_contain_text("Mended by")
 
 
 async def test_from_a_failure_to_a_correction_without_scripts(aiohttp_client, store: Store, browser: Browser) -> None:

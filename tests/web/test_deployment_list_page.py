@@ -9,7 +9,7 @@ import pytest
 
 from bot.answers.deployments import OUTCOME
 from bot.cli.show import deployments_command
-from bot.dora.instants import HOUR
+from bot.dora.instants import DAY, HOUR
 from bot.facts.keys import create_key
 from tests.support.faces import NOW, browse
 from tests.support.seed import Seed, organisation
@@ -29,10 +29,10 @@ async def test_each_row_says_what_became_of_a_deployment(aiohttp_client, store):
     words = said(page)
     for text in (
         "9 deployments that finished in this period, newest first", "2 of them do not count in any metric",
-        "Shop Payments v2 prod failed mended by a rollback after 1 h it came without a commit",
-        "Shop Payments v3 prod failed failed, and not recovered yet", "Shop Payments v1 prod rollback it came without",
-        "another source’s word of a release that counts", "Shop Payments v5 prod not counted its data source is switched off",
-        "cart – prod unknown", "cart c1 staging pending not derived yet",
+        "v2 prod failed mended by a rollback after 1 h it came without a commit",
+        "v3 prod failed failed, and not recovered yet", "v1 prod rollback it came without",
+        "another source’s word of a release that counts", "Shop Payments 21 Nov 2026, 19:00 v5 prod not counted its data source is switched off",
+        "– prod unknown", "cart 21 Nov 2026, 21:00 c1 staging pending not derived yet",
     ):  # fmt: skip
         assert text in words, (text, words)
     listed = [link for link in page.links if re.fullmatch(r"/deployments/[^/?]+", link)]
@@ -56,8 +56,11 @@ async def test_filters_live_in_the_url_and_the_exports_ask_the_same(aiohttp_clie
         told = {("tag" if name == "tags" else name.rstrip("_"), value) for name, value in context.params.items() if value and name != "form"}
     query = parse_qs(urlsplit(export).query)
     assert told == {(name, tuple(values) if name == "tag" else values[0]) for name, values in query.items()}, "and so does the command"
+    body = await (await client.get("/deployments", params={**asked, "env": "all"})).text()
     for name, value in asked.items():
         if name in OUTCOME:
+            select = body.partition(f'<select name="{name}">')[2].partition("</select>")[0]
+            assert f"<option selected>{value}</option>" in select and select.count("<option") == 1 + len(OUTCOME[name]), "asked again it is kept"
             assert f"{name.replace('_', ' ')} {value} × remove" in page.words, "it can be taken back"
 
 
@@ -100,7 +103,11 @@ async def test_nothing_of_the_future_is_listed_nor_a_window_that_the_api_refuses
 @pytest.mark.parametrize("formula", ["all", "excluding_rollbacks"])
 @pytest.mark.parametrize("path", ["/", "/?env=all&days=90", "/services/checkout?days=90", "/?days=60&team=payments&to=2026-11-20"])
 async def test_cards_and_tables_lead_to_just_what_they_count(aiohttp_client, store, path, formula):
-    client = await browse(aiohttp_client, store, organisation(NOW))
+    seed = organisation(NOW)
+    for n, (source, more) in enumerate((("apm", {"not_computed": "source_off"}), ("api", {"merged_into": "checkout-prod-9"}))):
+        seed.deployment(f"off-{n}", "checkout", NOW - (2 + n) * DAY, version="v", source=source)
+        seed.derived(f"off-{n}", type="rollback", failed=1, **more)
+    client = await browse(aiohttp_client, store, seed)
     page = await (await client.get(path + ("&" if "?" in path else "?") + f"formula={formula}")).text()
     cards, opened = {}, 0
     for title, detail in re.findall(r'<h3>([^<]+)</h3>.*?<p class="detail">(.*?)</p>', page, re.DOTALL):
