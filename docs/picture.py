@@ -126,7 +126,7 @@ def pages(browser: Browser, url: str) -> dict[str, str]:
     }
     wanted = {
         "deployment-commits": ("Mean of each stage", "Commits that do not count"),
-        "deployment-evidence": ("Failed by", "Mean of each stage"),
+        "deployment-evidence": ("Mended by", "Mean of each stage"),
         "deployment-rollback": ("It mended", "Commits taken back"),
     }
     reader = browser.new_context()
