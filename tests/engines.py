@@ -3,9 +3,12 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -94,6 +97,23 @@ class Cluster:
         """Stop the server and remove everything."""
         self.stop_server()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """The server is there and says nothing, as on a machine that froze; new connections wait, too."""
+        postmaster = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGSTOP)
+        while Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)  # it may just be starting another process
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [int(child) for child in children]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in (*processes, postmaster):
+                os.kill(process, signal.SIGCONT)
 
     def url(self, database: str) -> str:
         """How to reach a database."""

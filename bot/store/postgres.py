@@ -7,14 +7,12 @@ Rules:
 """
 
 import asyncio
-import os
+import math
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Literal, TypeVar
 
 import psycopg
@@ -32,15 +30,19 @@ from bot.store.postgres_connection import (
     PostgresReader,
     PostgresWriter,
     adapters,
+    lively,
     translate,
 )
-from bot.store.postgres_threads import AppendingThread, Health, ListeningThread
+from bot.store.postgres_pulse import Pulse
+from bot.store.postgres_threads import AppendingThread, ListeningThread
 from bot.store.receiving import ANSWER, PATIENCE, SLICE_SERVING, append_in_loop
 
 T = TypeVar("T")
 
 CONNECTIONS = 10
 BULK_PATIENCE = 30.0
+_LOOK = 0.2
+"""Seconds until somebody who waits for an answer looks whether there will be one."""
 LAST_WORDS = 5.0
 """Seconds that what is under way has to end when the store is closed."""
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -54,12 +56,11 @@ class PostgresStore:
     slice_rows = SLICE_SERVING
 
     def __init__(self, url: str, *, queries: Mapping[str, Query] | None = None) -> None:
-        self._url = url
+        self._url = url = lively(url)
         self._queries = queries if queries is not None else load_queries("postgres")
         self._bell = Bell()
-        self._health = Health()
+        self._pulse = Pulse(url)
         self._closed = False
-        self._busy: set[Connection] = set()
         self._pool: psycopg_pool.ConnectionPool[Connection] = psycopg_pool.ConnectionPool(
             url,
             min_size=1,
@@ -67,13 +68,13 @@ class PostgresStore:
             timeout=PATIENCE,
             # gives up early and connects anew when asked, instead of resting for minutes after an outage
             reconnect_timeout=1.0,
-            configure=_configure,
+            configure=self._configure,
             kwargs={"autocommit": True, "connect_timeout": 3, "context": adapters(), "application_name": "rollforward"},
             open=True,
         )
         self._threads = ThreadPoolExecutor(CONNECTIONS - 2, thread_name_prefix="store")
-        self._appending = AppendingThread(self._pool, self._queries, self._health)
-        self._listening = ListeningThread(url, self._bell)
+        self._appending = AppendingThread(self._pool, self._queries, self._pulse)
+        self._listening = ListeningThread(url, self._bell, self._pulse)
 
     def read(self, work: Callable[[Reader], T]) -> T:
         """Run `work` over one snapshot."""
@@ -112,12 +113,13 @@ class PostgresStore:
         return result
 
     async def read_async(self, work: Callable[[Reader], T]) -> T:
-        """`read` in a thread."""
-        return await self._in_thread(lambda: self.read(work), ANSWER * 10)
+        """`read` in a thread, however long it takes: given up only when the server says nothing."""
+        return await self._in_thread(lambda: self.read(work), self._is_silent)
 
     async def write_async(self, work: Callable[[Writer], T], *, urgent: bool = True) -> T:
         """`write` in a thread; an urgent one is answered in time, even if its outcome is not known."""
-        return await self._in_thread(lambda: self.write(work, urgent=urgent), ANSWER if urgent else None)
+        until = time.monotonic() + (ANSWER if urgent else math.inf)
+        return await self._in_thread(lambda: self.write(work, urgent=urgent), lambda: time.monotonic() >= until)
 
     async def append(self, receipt: Receipt) -> Appended:
         """Store a receipt durably, or find the known one. Notifies "inbox"."""
@@ -134,8 +136,8 @@ class PostgresStore:
         self._try(lambda connection: connection.execute(b"SELECT pg_notify(%s, '')", (channel,)), PATIENCE)
 
     def healthy(self) -> bool:
-        """Whether the last transaction did not fail and the thread that appends lives."""
-        return self._appending.healthy()
+        """Whether what was last asked of the server did not fail, it is not silent, and the thread that appends lives."""
+        return self._appending.healthy() and not self._pulse.failed and not self._pulse.silent()
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations applied."""
@@ -153,25 +155,26 @@ class PostgresStore:
         self._closed = True
         self._appending.close()
         self._listening.close()
-        late = threading.Timer(LAST_WORDS, self._cut_off)
+        late = threading.Timer(LAST_WORDS, self._pulse.cut_off)
         late.start()
         self._threads.shutdown(wait=True)
         late.cancel()
         self._pool.close()
+        self._pulse.close()
 
-    def _cut_off(self) -> None:
-        """Wake those who wait for a server that says nothing any more: the driver waits for ever."""
-        for connection in tuple(self._busy):
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
-
-    async def _in_thread(self, act: Callable[[], T], patience: float | None) -> T:
+    async def _in_thread(self, act: Callable[[], T], hopeless: Callable[[], bool]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._threads, act)
-        done, _ = await asyncio.wait({future}, timeout=patience)
-        if not done:
+        try:
+            while not (await asyncio.wait({future}, timeout=_LOOK))[0]:
+                if hopeless():
+                    raise StoreUnavailableError("the store is slow")
+            return future.result()
+        finally:
             future.cancel()
-            raise StoreUnavailableError("the store is slow")
-        return future.result()
+
+    def _is_silent(self) -> bool:
+        self._pulse.ask()
+        return self._pulse.silent()
 
     def _try(self, attempt: Callable[[Connection], T], patience: float) -> T:
         until = time.monotonic() + patience
@@ -184,13 +187,13 @@ class PostgresStore:
                 failure = translate(error.cause, error.doing)
                 again = _again(error.cause, tries)
                 if not again or time.monotonic() >= until:
-                    self._health.failed = isinstance(failure, StoreUnavailableError)
+                    self._pulse.failed = isinstance(failure, StoreUnavailableError)
                     raise failure from error.cause
                 if not isinstance(error.cause, RETRIABLE):
                     self._pool.check()
                 time.sleep(random.uniform(0.002, 0.02) * min(tries, 8))  # noqa: S311 - to part two that collide
             else:
-                self._health.failed = False
+                self._pulse.failed = False
                 return result
 
     def _attempt(self, attempt: Callable[[Connection], T], until: float) -> T:
@@ -199,16 +202,14 @@ class PostgresStore:
         try:
             connection = self._pool.getconn(min(max(until - time.monotonic(), 0.05), PATIENCE))
         except psycopg_pool.PoolTimeout as error:
-            self._health.failed = True
+            self._pulse.failed = True
             raise StoreUnavailableError("no connection to PostgreSQL") from error
-        self._busy.add(connection)
         try:
             return attempt(connection)
         except psycopg.Error as error:
             raise DriverError("transaction", error) from error
         finally:
             self._give_back(connection)
-            self._busy.discard(connection)
 
     def _give_back(self, connection: Connection) -> None:
         try:
@@ -218,6 +219,14 @@ class PostgresStore:
             connection.close()
         self._pool.putconn(connection)
 
+    def _configure(self, connection: Connection) -> None:
+        self._pulse.watch(connection)
+        connection.execute(b"SET lock_timeout = '2500ms'")
+        # an acknowledged receipt is durable, whatever the server is used to
+        connection.execute(
+            b"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+
     def _was_committed(self, connection: Connection, number: str) -> bool:
         reader = PostgresReader(connection, self._queries)
         until = time.monotonic() + PATIENCE
@@ -226,14 +235,6 @@ class PostgresStore:
             if state != "in progress" or time.monotonic() >= until:
                 return bool(state == "committed")
             time.sleep(0.02)
-
-
-def _configure(connection: Connection) -> None:
-    connection.execute(b"SET lock_timeout = '2500ms'")
-    # an acknowledged receipt is durable, whatever the server is used to
-    connection.execute(
-        b"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-    )
 
 
 def _again(cause: Exception, tries: int) -> bool:

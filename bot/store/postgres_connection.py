@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.adapt import AdaptersMap, Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import Int8Dumper
 
 from bot.store import OnConflict, Row, StoreConflictError, StoreError, StoreUnavailableError, StoreValueError, Value
@@ -32,6 +33,9 @@ _TOGETHER = 200
 
 RETRIABLE = (errors.SerializationFailure, errors.DeadlockDetected)
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, errors.AdminShutdown, errors.InternalError_)
+
+_LIVELY = {"keepalives_idle": "15", "keepalives_interval": "3", "keepalives_count": "3", "tcp_user_timeout": "10000"}
+"""A connection whose other end is gone ends within seconds, and one at rest is forgotten by no firewall."""
 
 
 class _BigintDumper(Int8Dumper):
@@ -63,6 +67,14 @@ def adapters() -> AdaptersMap:
     found.register_loader("numeric", _NumberLoader)
     found.register_loader("bool", _TruthLoader)
     return found
+
+
+def lively(url: str) -> str:
+    """How to connect so that a dead network is noticed; what the URL says of that itself stays."""
+    try:
+        return make_conninfo("", **{**_LIVELY, **conninfo_to_dict(url)})
+    except psycopg.ProgrammingError:
+        return url  # who connects is told what is wrong with it
 
 
 def translate(error: Exception, doing: str) -> StoreError:

@@ -14,36 +14,28 @@ from bot.store import Appended, Receipt, StoreError, StoreUnavailableError, Stor
 from bot.store.bell import Bell
 from bot.store.named import Query
 from bot.store.postgres_connection import Connection, DriverError, PostgresWriter, adapters, translate
+from bot.store.postgres_pulse import Pulse
 from bot.store.receiving import PATIENCE, Waiting, next_group
 from bot.store.sqlite_connection import check_text
 
 CHANNELS = ("inbox", "marks", "fetch")
-_IDLE = 2.0
-"""Seconds without receipts after which the connection is tried."""
 _log = structlog.get_logger(__name__)
-
-
-class Health:
-    """Whether the server answered when it was last asked; every thread says and sees the same."""
-
-    def __init__(self) -> None:
-        self.failed = False
 
 
 class AppendingThread:
     """Commits the receipts of one process, all that wait in one statement."""
 
     def __init__(
-        self, pool: "psycopg_pool.ConnectionPool[Connection]", queries: Mapping[str, Query], health: Health
+        self, pool: "psycopg_pool.ConnectionPool[Connection]", queries: Mapping[str, Query], pulse: Pulse
     ) -> None:
         self._pool = pool
-        self._health = health
+        self._pulse = pulse
         self._queries = queries
         self._condition = threading.Condition()
         self._receipts: deque[Waiting] = deque()
         self._closing = False
-        self._asked_at: float | None = None
-        """Since when an answer of the server is waited for."""
+        self._begun_at: float | None = None
+        """Since when a group waits to be committed."""
         self._thread = threading.Thread(target=self._run, name="store-append", daemon=True)
         self._thread.start()
 
@@ -56,10 +48,10 @@ class AppendingThread:
             self._condition.notify()
 
     def healthy(self) -> bool:
-        """Alive, and the server answered last time, and does not keep this thread waiting."""
-        asked_at = self._asked_at
-        silent = asked_at is not None and time.monotonic() - asked_at > PATIENCE
-        return self._thread.is_alive() and not self._health.failed and not silent
+        """Alive, and not kept waiting."""
+        begun_at = self._begun_at
+        waiting = begun_at is not None and time.monotonic() - begun_at > PATIENCE
+        return self._thread.is_alive() and not waiting
 
     def close(self) -> None:
         """Commit what is queued, refuse more."""
@@ -71,17 +63,14 @@ class AppendingThread:
     def _run(self) -> None:
         while True:
             with self._condition:
-                if not self._receipts and not self._closing:
-                    self._condition.wait(_IDLE)
-                if not self._receipts and self._closing:
+                while not self._receipts and not self._closing:
+                    self._condition.wait()
+                if not self._receipts:
                     return
                 group = next_group(self._receipts)
-            self._asked_at = time.monotonic()
-            if group:
-                self._append([waiting for waiting in group if not waiting.given_up])
-            else:
-                self._look()
-            self._asked_at = None
+            self._begun_at = time.monotonic()
+            self._append([waiting for waiting in group if not waiting.given_up])
+            self._begun_at = None
 
     def _append(self, group: list[Waiting]) -> None:
         while group:
@@ -95,7 +84,7 @@ class AppendingThread:
             try:
                 results = self._insert([waiting.receipt for waiting in group], group[0].due - now)
             except StoreUnavailableError as error:
-                self._health.failed = True
+                self._pulse.failed = True
                 _log.warning("store_append_failed", error=str(error))
                 self._pool.check()
                 time.sleep(0.05)
@@ -104,7 +93,7 @@ class AppendingThread:
                 for waiting in group:
                     waiting.end(error)
                 return
-            self._health.failed = False
+            self._pulse.failed = False
             for waiting, result in zip(group, results, strict=True):
                 waiting.end(result)
             return
@@ -119,15 +108,6 @@ class AppendingThread:
             raise translate(error.cause, error.doing) from error.cause
         except psycopg.Error as error:
             raise translate(error, "append") from error
-
-    def _look(self) -> None:
-        try:
-            with self._pool.connection(_IDLE) as connection:
-                connection.execute(b"SELECT 1")
-            self._health.failed = False
-        except (psycopg.Error, psycopg_pool.PoolTimeout):
-            self._health.failed = True
-            self._pool.check()
 
 
 def insert_receipts(
@@ -185,9 +165,10 @@ def _problem(receipt: Receipt) -> StoreValueError | None:
 class ListeningThread:
     """Rings this process's bell for what any process notifies; starts when somebody first waits."""
 
-    def __init__(self, url: str, bell: Bell) -> None:
+    def __init__(self, url: str, bell: Bell, pulse: Pulse) -> None:
         self._url = url
         self._bell = bell
+        self._pulse = pulse
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._lock = threading.Lock()
@@ -219,6 +200,7 @@ class ListeningThread:
         with psycopg.connect(
             self._url, autocommit=True, connect_timeout=3, context=adapters(), application_name="rollforward"
         ) as connection:
+            self._pulse.watch(connection)
             for channel in CHANNELS:
                 connection.execute(b'LISTEN "%s"' % channel.encode())
             if self._ready.is_set():

@@ -14,6 +14,7 @@ from bot.store.named import load_queries
 from bot.store.opening import sqlite_path
 from bot.store.postgres import PostgresStore
 from bot.store.sqlite import SqliteStore
+from tests.engines import Cluster
 
 QUERIES = Path(__file__).parent / "queries"
 
@@ -36,6 +37,17 @@ def store(store_url: str) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A server that may be stopped without disturbing other tests."""
+    found = Cluster()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
 
 
 @contextmanager

@@ -1,11 +1,8 @@
 """What only the PostgreSQL engine has: a server that may go away, and other processes."""
 
 import asyncio
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -61,17 +58,6 @@ async def test_lost_connections_lose_nothing(store: Store, store_url: str, engin
     assert until(store.healthy)
 
 
-@pytest.fixture
-def own_cluster() -> Iterator[Cluster]:
-    """A server that may be stopped without disturbing other tests."""
-    found = Cluster()
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-
-
 @postgres_only
 async def test_a_server_that_goes_and_comes(own_cluster: Cluster, engine: str) -> None:
     def put_in_thread(name: str) -> Any:
@@ -95,30 +81,6 @@ async def test_a_server_that_goes_and_comes(own_cluster: Cluster, engine: str) -
         assert [name for name, _ in rows(store, "test_meta")] == ["after", "before"]
     finally:
         await asyncio.to_thread(store.close)
-
-
-@postgres_only
-async def test_a_server_that_falls_silent_is_seen_and_keeps_nobody(own_cluster: Cluster, engine: str) -> None:
-    url = own_cluster.url(own_cluster.create())
-    store = open_for_test(url)
-    with psycopg.connect(url) as admin:
-        told = admin.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'rollforward'").fetchall()
-        told += admin.execute("SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int").fetchall()
-    for (pid,) in told:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        reading = asyncio.create_task(store.read_async(lambda reader: reader.fetch("test_meta", lambda *row: row)))
-        assert await asyncio.to_thread(until, lambda: not store.healthy(), 15)
-        begun = time.monotonic()
-        closing = asyncio.create_task(asyncio.to_thread(store.close))
-        done, _ = await asyncio.wait([closing], timeout=60)
-        assert done, "it waits for ever"
-        assert time.monotonic() - begun < 16
-        with pytest.raises(StoreUnavailableError):
-            await asyncio.wait_for(reading, 10)
-    finally:
-        for (pid,) in told:
-            os.kill(pid, signal.SIGCONT)
 
 
 @postgres_only
