@@ -32,7 +32,7 @@ from bot.sources.userinfo import cut_userinfo, cut_value
 KINDS = ("service", "api", "application", "datastore", "queue", "repository", "system")
 """Kinds with a schema of their own; every other kind is a custom one."""
 LOCATION = "sent by API"
-MOST_TOLD = 20
+MOST_TOLD = 50
 _LONGEST_SCOPE = 63
 """Characters of a kind or a namespace."""
 _LONGEST_TEXT = 2_000
@@ -46,7 +46,8 @@ class RefusedError(SourceError):
 
     def __init__(self, details: Sequence[str]) -> None:
         super().__init__("; ".join(details))
-        self.details = tuple(details[:MOST_TOLD])
+        more = len(details) - MOST_TOLD
+        self.details = (*details[:MOST_TOLD], *([f"And {more} more."] if more > 0 else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from bot.sources.quoting import Quoted, quote_patterns
 from bot.sources.rules import RULES_FILE, is_rule, is_rules, read_service_rules
 from bot.sources.schema_check import beside, check_schema, error_at, notice_at, shown, warning_at
 from bot.sources.userinfo import cut_userinfo, cut_value
+from bot.sources.yaml_documents import load_documents
 
 EXTENSION = "datadoghq.com/dora-metrics"
 _NAMES_OF_OURS = (EXTENSION, EXTENSION.rpartition("/")[2])
@@ -105,19 +106,15 @@ def with_corrections(problems: list[Problem], text: bytes) -> list[Problem]:
 
 
 def read_documents(file: str, text: bytes) -> tuple[list[YamlNode], list[Problem]]:
-    """The documents of a file, unquoted patterns mended; an error leaves none."""
+    """The documents of a file that are YAML, unquoted patterns mended, and what is wrong with the others."""
     try:
         return load_yaml(text), []
     except GuardError as error:
         if error.slug in ("too_large", "too_deep", "not_utf8"):
             return [], [_refused(file, error)]
-        mended, quoted = quote_patterns(text.decode())
-        if not quoted:
-            return [], [_refused(file, error)]
-    try:
-        return load_yaml(mended.encode()), [_mended(file, item) for item in quoted]
-    except GuardError as error:
-        return [], [_refused(file, error)]
+    mended, quoted = quote_patterns(text.decode())
+    documents, errors = load_documents(mended.encode() if quoted else text)
+    return documents, [_refused(file, error) for error in errors] or [_mended(file, item) for item in quoted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,8 +304,7 @@ def _check_extension(file: str, extension: YamlNode) -> list[Problem]:
     listed = extension.get("source_patterns") if isinstance(extension, YamlMap) else None
     items = listed.items if isinstance(listed, YamlList) else ()
     no_text = {(item.line, item.column): item for item in items if not (isinstance(item, YamlText) and item.text)}
-    told = check_schema(file, extension, "dora-metrics")
-    problems = [problem for problem in told if (problem.line, problem.column) not in no_text]
+    problems = check_schema(file, extension, "dora-metrics", apart=no_text)
     for item in no_text.values():
         what = "is empty (a # begins a comment)" if isinstance(item, YamlText) else "is a collection to YAML"
         problems.append(error_at(file, item, f"a pattern is a text, this {what}; put it in quotes"))

@@ -3,7 +3,8 @@
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from importlib import resources
 from itertools import islice
 
@@ -15,20 +16,58 @@ from referencing.jsonschema import DRAFT7
 from bot.dora.definitions import Problem
 from bot.guard import YamlList, YamlMap, YamlNode, YamlText, decode_json, scrub, yaml_value
 
-MAX_PROBLEMS = 20
-"""Of one document: who has twenty mistakes has one."""
+Place = tuple[int, int]
+"""Line and column of a node."""
+MAX_PROBLEMS = 40
+"""Of one document: whoever has forty mistakes has one, and is told how many more there are."""
+MOST_COUNTED = 200
+"""Who is hostile has thousands, and is not worth the time that counting takes."""
 
 
-def check_schema(file: str, document: YamlNode, schema: str, *, below: str = "") -> list[Problem]:
-    """The document's mistakes by `schemas/<schema>.json`, in the order of the file; `below` is the path of keys to a part."""
-    found: list[Problem] = []
+def check_schema(
+    file: str, document: YamlNode, schema: str, *, below: str = "", apart: Collection[Place] = ()
+) -> list[Problem]:
+    """The document's mistakes by `schemas/<schema>.json`, in the order of the file, and last how many more there are.
+
+    `below` is the path of keys to a part; what stands at a place `apart` is for the caller to tell.
+    """
+    # v3 says some things in two of its parts.
+    seen: set[tuple[Place, str]] = set()
+    counted = islice(_mistakes(document, schema, apart, seen), MOST_COUNTED)
+    first = nsmallest(MAX_PROBLEMS + 1, counted, key=lambda mistake: mistake[0][:2])
+    problems = [error_at(file, node, _told(error, node, below)) for node, error in first[:MAX_PROBLEMS]]
+    problems = sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.message))
+    if len(first) > MAX_PROBLEMS:
+        more = len(seen) - MAX_PROBLEMS
+        least = "at least " if len(seen) == MOST_COUNTED else ""
+        told = f"{least}{more} more {'mistake' if more == 1 else 'mistakes'} in this document, from here on"
+        problems.append(error_at(file, first[-1][0], told))
+    return problems
+
+
+def _mistakes(
+    document: YamlNode, schema: str, apart: Collection[Place], seen: set[tuple[Place, str]]
+) -> Iterator[tuple[YamlNode, ValidationError]]:
+    """Every mistake with the node that it is about, each once."""
     for error in _validator(schema).iter_errors(yaml_value(document)):
         node = _node_at(document, list(error.absolute_path))
-        found += (error_at(file, place, message) for place, message in _told(error, node, below))
-        if len(found) >= MAX_PROBLEMS:
-            break
-    # v3 says some things in two of its parts.
-    return sorted(set(found), key=lambda problem: (problem.line, problem.column, problem.message))[:MAX_PROBLEMS]
+        for place in _wrong(error, node):
+            at = (place.line, place.column)
+            if at not in apart and (at, error.message[:200]) not in seen:
+                seen.add((at, error.message[:200]))
+                yield place, error
+
+
+def _wrong(error: ValidationError, node: YamlNode) -> Iterable[YamlNode]:
+    """The nodes that one error is about."""
+    if error.validator != "additionalProperties" or not isinstance(node, YamlMap):
+        return (node,)
+    known = _known(error)
+    return (key for key, _ in node.entries if key.text not in known)
+
+
+def _known(error: ValidationError) -> list[str]:
+    return sorted(error.schema.get("properties", ())) if isinstance(error.schema, Mapping) else []
 
 
 def beside(problems: Sequence[Problem], others: Iterable[Problem]) -> list[Problem]:
@@ -90,33 +129,29 @@ def _node_at(document: YamlNode, path: list[str | int]) -> YamlNode:
     return node
 
 
-def _told(error: ValidationError, node: YamlNode, below: str) -> Iterator[tuple[YamlNode, str]]:
+def _told(error: ValidationError, node: YamlNode, below: str) -> str:
     where = _path_text(below, list(error.absolute_path))
     rule: object = error.validator_value
-    schema = error.schema if isinstance(error.schema, Mapping) else {}
     match error.validator:
-        case "additionalProperties" if isinstance(node, YamlMap):
-            known = sorted(schema.get("properties", ()))
-            unknown = (key for key, _ in node.entries if key.text not in known)
-            for key in islice(unknown, MAX_PROBLEMS):
-                yield key, f"unknown key {shown(key.text)}{_below(where)}{_meant(key.text, known)}"
+        case "additionalProperties" if isinstance(node, YamlText):
+            return f"unknown key {shown(node.text)}{_below(where)}{_meant(node.text, _known(error))}"
         case "required" if isinstance(node, YamlMap):
             missing = re.match(r"'(.*)' is a required property", error.message)
-            yield node, f"the key {shown(missing[1] if missing else rule)} is missing{_below(where)}"
+            return f"the key {shown(missing[1] if missing else rule)} is missing{_below(where)}"
         case "type":
-            yield node, f"{where or 'the document'}: expected {_KINDS.get(str(rule), rule)}, found {_kind(node)}"
+            return f"{where or 'the document'}: expected {_KINDS.get(str(rule), rule)}, found {_kind(node)}"
         case "enum":
             found = node.text if isinstance(node, YamlText) else _kind(node)
-            yield node, f"{where}: {shown(found)} is none of {', '.join(map(str, rule)) if isinstance(rule, list) else rule}"
+            return f"{where}: {shown(found)} is none of {', '.join(map(str, rule)) if isinstance(rule, list) else rule}"
         case "minLength" | "minItems":
-            yield node, f"{where}: may not be empty"
+            return f"{where}: may not be empty"
         case "maxLength" | "maxItems":
-            yield node, f"{where}: longer than {rule}"
+            return f"{where}: longer than {rule}"
         case "pattern":
             found = node.text if isinstance(node, YamlText) else _kind(node)
-            yield node, f"{where}: {shown(found)} does not look as it must: {rule}"
+            return f"{where}: {shown(found)} does not look as it must: {rule}"
         case _:
-            yield node, f"{where}: {error.message[:200]}"
+            return f"{where}: {error.message[:200]}"
 
 
 _KINDS = {"array": "a list", "object": "a mapping", "string": "a text"}

@@ -4,6 +4,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,13 @@ def test_a_document_that_would_grow_too_large_is_not_shown_otherwise() -> None:
     assert read_sent_entities(json.dumps(many).encode()).entities
     assert in_version(many, "v2.2", "v3") is None
     assert in_version(many, "v2.2", "v2.1") is not None
+
+
+def test_many_mistakes_are_told_with_how_many_more_there_are() -> None:
+    one = "schema-version: v2.2\ndd-service: {}\n" + "".join(f"wrong_{n}: x\n" for n in range(45))
+    with pytest.raises(RefusedError) as refused:
+        read_sent_entities(f"{one.format('a')}---\n{one.format('b')}".encode())
+    assert len(refused.value.details) == 51
+    assert refused.value.details[40] == "43:1: 5 more mistakes in this document, from here on"
+    assert refused.value.details[41].startswith("51:1: unknown key 'wrong_0'")
+    assert refused.value.details[-1] == "And 32 more."

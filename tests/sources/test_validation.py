@@ -87,3 +87,40 @@ def test_json_is_a_list() -> None:
         "message": "100% wrong\nin two lines",
     }
     assert json.loads(format_problems([], "json")) == []
+
+
+def test_how_many_more_mistakes_there_are_is_told_of_each_document(tmp_path: Path) -> None:
+    documents = [
+        f"schema-version: v2.2\ndd-service: {name}\n" + "".join(f"wrong_{n}: x\n" for n in range(many))
+        for name, many in (("a", 40), ("b", 41), ("c", 57), ("d", 1_000))
+    ]
+    path = write(tmp_path, "a.yaml", "---\n".join(documents))
+    told = validate([path])
+    assert len(told) == 40 + 3 * 41
+    more = [(problem.line, problem.severity, problem.message) for problem in told if "unknown key" not in problem.message]
+    assert more == [
+        (42 + 1 + 2 + 41, "error", "1 more mistake in this document, from here on"),
+        (42 + 1 + 43 + 1 + 2 + 41, "error", "17 more mistakes in this document, from here on"),
+        (42 + 1 + 43 + 1 + 59 + 1 + 2 + 41, "error", "at least 160 more mistakes in this document, from here on"),
+    ]
+    lines = path.read_text().splitlines()
+    assert [lines[line - 1] for line, _, _ in more] == ["wrong_40: x"] * 3
+
+
+def test_a_document_that_is_not_yaml_hides_no_other(tmp_path: Path) -> None:
+    broken = ("dd-service: [b\n", "dd-service: 'b\n", "a: b: c\n", "x: *y\n", "k: 1\nk: 2\n", "tag: !x y\n")
+    good = "schema-version: v2.2\ndd-service: {}\nwrong: x\n"
+    for one in broken:
+        for at in range(3):
+            order = [good.format("a"), good.format("c")]
+            order.insert(at, one)
+            path = write(tmp_path, "a.yaml", "---\n".join(order))
+            told = validate([path])
+            lines = path.read_text().splitlines()
+            unknown = [problem for problem in told if "unknown key 'wrong'" in problem.message]
+            assert [lines[problem.line - 1] for problem in unknown] == ["wrong: x"] * 2, (order, told)
+            assert len(told) == 3 and len({problem.line for problem in told}) == 3
+    path = write(tmp_path, "a.yaml", "---\n".join([*broken[:5], good.format("a")]))
+    assert len(validate([path])) == 6
+    path = write(tmp_path, "a.yaml", "---\n".join([*["[\n"] * 40, good.format("a")]))
+    assert len(validate([path])) == 6, "who breaks more is told of the first"
