@@ -17,6 +17,11 @@ from tests.web.test_deployment_list import CASES, shop
 from tests.web.test_failure_pages import said
 from tests.web.test_pages import load
 
+CHIPS = {
+    ("change_failure", "true"): "failed", ("change_failure", "false"): "did not fail", ("rework", "true"): "rework",
+    ("rework", "false"): "no rework", ("counted", "true"): "counted by metrics", ("counted", "false"): "not counted by metrics",
+}  # fmt: skip
+
 
 async def test_without_any_deployment_the_page_leads_to_the_first(aiohttp_client, store):
     page = await load(await browse(aiohttp_client, store, Seed()), "/deployments")
@@ -60,8 +65,9 @@ async def test_filters_live_in_the_url_and_the_exports_ask_the_same(aiohttp_clie
     for name, value in asked.items():
         if name in OUTCOME:
             select = body.partition(f'<select name="{name}">')[2].partition("</select>")[0]
-            assert f"<option selected>{value}</option>" in select and select.count("<option") == 1 + len(OUTCOME[name]), "asked again it is kept"
-            assert f"{name.replace('_', ' ')} {value} × remove" in page.words, "it can be taken back"
+            assert f'<option value="{value}" selected>' in select and select.count("<option") == 1 + len(OUTCOME[name]), "asked again it is kept"
+            chip = CHIPS.get((name, value), f"{name} {value}")
+            assert f"{chip} × remove" in page.words, "it can be taken back"
 
 
 async def test_a_wrong_question_is_refused_by_its_name(aiohttp_client, store):
