@@ -11,7 +11,7 @@ from bot.answers import deliveries, deployments, explain, failures, metrics, pat
 from bot.answers.deployments import OUTCOME
 from bot.answers.encode import dumps, to_json
 from bot.answers.failures import STATES
-from bot.answers.questions import Asker, QuestionError, parse_metrics
+from bot.answers.questions import MAX_LIMIT, Asker, QuestionError, parse_metrics
 from bot.answers.tables import COLUMNS, METRICS_COLUMNS, rows_of, to_csv, to_table
 from bot.cli.context import operate, read, settings
 from bot.dora.instants import SECOND
@@ -36,7 +36,8 @@ def _formats(command: Command) -> Command:
 
 def _filters(command: Command) -> Command:
     for name, text in (
-        ("from", "Instant (RFC 3339) or date; default: 30 days ago."), ("to", "Instant or date; default: now."),
+        ("from", "Instant (RFC 3339) or date; default: 30 days ago for metrics, the beginning for lists."),
+        ("to", "Instant or date; default: now."),
         ("service", "Only this service."), ("team", "Only this team."), ("env", "Only this env (none, production, …)."),
         ("repository", "Only this repository."), ("source", "Only this source."),
     ):
@@ -73,6 +74,8 @@ def _print(items: Sequence[object], columns: Sequence[str], form: str, whole: ob
         click.echo(to_csv(columns, rows_of(items, columns)), nl=False)
     else:
         click.echo(_table(items, columns), nl=False)
+        if getattr(whole, "next", None):
+            click.echo(f"There are more than these {len(items):,}: --limit takes up to {MAX_LIMIT:,}, --from and --to a period.", err=True)
 
 
 def _table(items: Sequence[object], columns: Sequence[str]) -> str:

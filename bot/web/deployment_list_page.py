@@ -9,7 +9,7 @@ from aiohttp import web
 from bot.answers import services
 from bot.answers.deployments import OUTCOME, CountedList, Outcome, count_deployments, parse_outcome
 from bot.answers.encode import rfc3339
-from bot.answers.questions import FILTERS, Filters, Form, MetricsQuestion
+from bot.answers.questions import FILTERS, Form, MetricsQuestion
 from bot.dora.metrics import Window, clip
 from bot.store import Reader
 from bot.web.auth import READ, Row
@@ -26,7 +26,8 @@ async def deployment_list(request: web.Request) -> web.Response:
     view = asked(partial(parse_page, given, asker(request), known=PARAMETERS))
     outcome = asked(lambda: parse_outcome(Form([pair for pair in given if pair[0] in OUTCOME], known=OUTCOME)))
     limit_to_services(request, view.question.filters.service)
-    filters = _until_now(view.question)
+    window = _until_now(view.question)
+    filters = replace(view.question.filters, from_at=window.start, to_at=window.end)
 
     def work(reader: Reader) -> dict[str, object]:
         found = count_deployments(reader, filters, view.page, outcome)
@@ -38,17 +39,16 @@ async def deployment_list(request: web.Request) -> web.Response:
         }
 
     values = await read(request, work)
-    window = {name: rfc3339(at) for name, at in (("from", filters.from_at), ("to", filters.to_at)) if at is not None}
     chosen: Mapping[str, str] = dict.fromkeys(OUTCOME, "") | outcome.echo
-    shown = {"view": view, "path": "/deployments", "chosen": chosen, "exported": {**(filters.echo or {}), **outcome.echo, **window}}
+    exported = {**(filters.echo or {}), **outcome.echo, "from": rfc3339(window.start), "to": rfc3339(window.end)}
+    shown = {"view": view, "window": window, "path": "/deployments", "chosen": chosen, "exported": exported}
     return render(request, "deployments.html", {**shown, **values}, tz=view.question.tz)
 
 
-def _until_now(question: MetricsQuestion) -> Filters:
-    """The filters with the window that metrics have: what finished later than now is none of it."""
+def _until_now(question: MetricsQuestion) -> Window:
+    """The window that metrics have: what finished later than now is none of it."""
     from_at, to_at = question.filters.from_at, question.filters.to_at
-    window = clip(Window(start=from_at or 0, end=question.now if to_at is None else to_at), now=question.now, first_event=None)
-    return replace(question.filters, from_at=window.start, to_at=window.end)
+    return clip(Window(start=from_at or 0, end=question.now if to_at is None else to_at), now=question.now, first_event=None)
 
 
 def _options(found: CountedList, outcome: Outcome) -> dict[str, list[str]]:

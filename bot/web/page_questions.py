@@ -39,6 +39,8 @@ def parse_page(
 ) -> Asked:  # fmt: skip
     """A page's parameters: the API's, and `days`; production is preselected, `env=all` takes that back. Raises QuestionError.
 
+    Who says `days` means the last ones: a form still has the window that they are to replace.
+
     `known` are the page's own; what is no question for metrics is kept and left to the caller. `key` are the kinds of a cursor's values.
     """
     if service is not None:
@@ -48,6 +50,8 @@ def parse_page(
             raise UnknownParameterError(name[:80], f"There is no parameter {name[:80]!r} here.")
     form = Form([pair for pair in given if pair[0] in ("days", "env", "cursor")], known=known)
     days = form.whole("days", most=36_500)
+    if days is not None:
+        given = [pair for pair in given if pair[0] not in ("from", "to")]
     asked_env = (form.text("env") or "").lower()
     env = asked_env or "production"
     rest = [(name, value) for name, value in given if name in METRICS_PARAMETERS and name != "env" and value.strip()]
@@ -56,7 +60,7 @@ def parse_page(
         rest.append(("env", env))
     if service is not None:
         rest.append(("service", service))
-    if days is not None and not window:
+    if days is not None:
         rest.append(("from", rfc3339(max(0, who.now - days * DAY))))
     question = parse_metrics(rest, who)
     keep: dict[str, str | tuple[str, ...]] = {

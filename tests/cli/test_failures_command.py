@@ -34,6 +34,7 @@ def test_failures_are_printed(store: Store, store_url: str, tmp_path: Path, monk
     first, second = said().splitlines()[2:]
     assert first.split()[:4] == ["2023-08-31T14:26:19Z", "cart", "–", "Prod"]
     assert "resolved" in second and " 1 min 30 s " in second
+    assert "There are more than these 1: --limit takes up to 1,000" in said("--limit", "1") and "more" not in said("--limit", "2")
     (row,) = csv.DictReader(io.StringIO(said("--csv", "--severity", "high")))
     assert (row["services"], row["state"], row["time_to_restore"]) == ("shopist", "resolved", "90")
     answer = json.loads(said("--json", "--env", "prod", "--limit", "1"))
