@@ -15,6 +15,9 @@ from bot.store import Value, Writer
 _SHORTEST = 7
 """Hex digits that every name of a commit has."""
 
+ABOUT_NAMES = "~"
+"""Which names the repository ever had: a text may say whose number it means."""
+
 
 def about_number(number: int) -> str:
     """What a pull request is, and which commits it introduced."""

@@ -14,6 +14,7 @@ from bot.dora.instants import Instant
 from bot.dora.names import MOVED, SEEN, TOLD, NameRow, Names, moved
 from bot.dora.repositories import RepositoryId
 from bot.facts.inferences import Inference, inferences_of, mark_inferences
+from bot.facts.link_reads import ABOUT_NAMES, mark_readers
 from bot.facts.marks import mark_series, outdate_pending
 from bot.store import Reader, Writer
 
@@ -191,6 +192,8 @@ class Registry:
         for one, from_at in series:
             mark_series(writer, one, from_at=from_at)
         mark_inferences(writer, inferences)
+        for id in sorted({row.repository_id for row in gone | come} | set(renamed)):
+            mark_readers(writer, id, {ABOUT_NAMES})
         if gone or come:
             outdate_pending(writer)
 

@@ -95,7 +95,7 @@ class _Ingest:
         """Whether the repository had no commits with parents before this run."""
         self.done = 0
         self.brought: set[Sha] | None = set()
-        """The new commits; `None`: more than are remembered."""
+        """The new commits of which nobody was told yet; `None`: more than are remembered, or some that an ingest left which died."""
 
     def run(self) -> Generator[None, None, Ingested]:
         names = None if self.fetched.full else [wish.ref for wish in self.fetched.wishes]
@@ -113,6 +113,7 @@ class _Ingest:
             part = changed[at : at + self.store.slice_rows]
             come = {tip.name for tip in part if tip.name not in start.refs}
             self.store.write(partial(self._write_refs, tips=part, come=come), urgent=False)
+            self.brought = set()
             yield
         self._define()
         gone = self._gone(tips, start.refs)
@@ -197,6 +198,8 @@ class _Ingest:
             shas = [entry.sha for entry in entries]
             known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
         new = [entry for entry in entries if self._improves(entry.sha, known.get(entry.sha, -1))]
+        if len(new) < len(entries):
+            self.brought = None
         if not new:
             return 0
         grown = not {SHALLOW, LISTED}.isdisjoint(known.values())
@@ -262,6 +265,14 @@ class _Ingest:
         writer.write_many("git_ref", [(self.id, *tip) for tip in tips], on_conflict="replace")
         marked.mark(writer, self.id)
         mark_inferences(writer, inferences)
+        self._tell_namers(writer)
+
+    def _tell_namers(self, writer: Writer) -> None:
+        """Mark what named the new commits once more, before refs hide that they are: another worker may have read before a slice and
+        written after it."""
+        if self.brought != set():
+            mark_namers(writer, self.id, self.brought)
+            outdate_pending(writer)
 
     def _define(self) -> None:
         """The repository's own definitions, before the end: a wish that is fulfilled has brought them too."""
@@ -305,8 +316,7 @@ class _Ingest:
         if spooled is not None and spooled.again_at is not None:
             want_fetch(writer, repository_id=self.id, ref=EVERYTHING, now=spooled.again_at)
         _Affected(waiting, []).mark(writer, self.id)
-        # Again: another worker may have read before a slice and written after it.
-        mark_namers(writer, self.id, self.brought)
+        self._tell_namers(writer)
         # What another worker derives now may have read an earlier sync's instant, refs or commits.
         outdate_pending(writer)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.dora.events import NewDeployment, PullRequestSeen, RepositoryRef
+from bot.dora.events import NewDeployment, PullRequestSeen, RepositoryChanged, RepositoryRef
 from bot.dora.history import History
 from bot.dora.instants import SECOND
 from bot.dora.landing import introduced
@@ -185,6 +185,48 @@ def test_a_commit_of_its_own_turns_out_to_be_a_revert(house: House, repo: GitRep
     house.tell(2, merged=4, title='Revert "Something"', head_sha=first, merge_sha=first)
 
     assert house.flags() == {2: "revert-title", 3: ""}
+
+
+def test_an_ingest_dies_after_it_brought_the_commit_that_a_message_names(
+    house: House, repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repo.commit("root", files=["a"])
+    named = repo.commit("named", branch="other", parents=[root], files=["a"])
+    merged = repo.commit(f"Undo (#1)\n\nThis reverts commit {named}.", branch="main", files=["a"])
+    repo.close()
+    public = tmp_path / "public.git"
+    run_git(tmp_path, "clone", "-q", "--bare", "--single-branch", "--branch=main", f"file://{repo.path}", str(public))
+    house.tell(1, merged=9_000, title="Undo", head_sha=merged, merge_sha=merged)
+    house.sync(public)
+    (flag,) = house.rows("fingerprint_flags")
+    assert flag[-1] is None
+    run_git(public, "fetch", "-q", str(repo.path), "other:other")
+    with monkeypatch.context() as dying:
+        # As if another worker had written its flag only after the slice.
+        dying.setattr(ingest, "mark_namers", lambda *_: None)
+        dying.setattr(ingest._Ingest, "_write_refs", lambda *_, **__: 1 / 0)
+        house.sync(public)
+    (flag,) = house.rows("fingerprint_flags")
+    assert flag[-1] is None
+
+    house.sync(public)
+
+    (flag,) = house.rows("fingerprint_flags")
+    assert flag[-1] == bytes.fromhex(named)
+
+
+def test_whose_number_it_is_becomes_known_with_an_older_name(house: House) -> None:
+    house.tell(1, title="Add a")
+    house.tell(2, title="Undo it", body="Reverts acme/old#1")
+    (flag,) = house.rows("fingerprint_flags")
+    assert flag[-2] is None, "of another repository"
+
+    renamed = RepositoryChanged(repository=REF, at=(START + 95_000) * SECOND, old_name=NAME.replace("shop", "old"))
+    house.store.write(lambda writer: record_events(writer, [renamed], now=now()))
+    house.settle()
+
+    (flag,) = house.rows("fingerprint_flags")
+    assert flag[-2] == 1
 
 
 def test_a_fast_forward_begins_where_a_retargeted_one_does_not_end(house: House, repo: GitRepo) -> None:

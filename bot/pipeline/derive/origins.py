@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bot.dora.commits import Sha
 from bot.dora.history import History
 from bot.dora.pull_requests import PullRequest
-from bot.facts.link_reads import about_merge, about_name, about_number, about_title
+from bot.facts.link_reads import ABOUT_NAMES, about_merge, about_name, about_number, about_title
 from bot.facts.names import load_naming
 from bot.facts.pull_requests import find_pull_request, load_pull_requests
 from bot.facts.repositories import RepositoryRow
@@ -50,6 +50,7 @@ class StoredOrigins:
     @cached_property
     def names(self) -> Collection[str]:
         """The RepositoryIds that it ever had."""
+        self.asked.add(ABOUT_NAMES)
         return load_naming(self._reader, self._row).ever if self._row is not None else ()
 
     @property
