@@ -75,7 +75,7 @@ def _print(items: Sequence[object], columns: Sequence[str], form: str, whole: ob
     else:
         click.echo(_table(items, columns), nl=False)
         if getattr(whole, "next", None):
-            click.echo(f"There are more than these {len(items):,}: --limit takes up to {MAX_LIMIT:,}, --from and --to a period.", err=True)
+            click.echo(f"There are more than these {len(items):,}: --limit takes up to {MAX_LIMIT:,}.", err=True)
 
 
 def _table(items: Sequence[object], columns: Sequence[str]) -> str:

@@ -215,7 +215,8 @@ def test_the_command_prints_it(store: Store, store_url: str, tmp_path: Path, mon
         monkeypatch.setenv(name, value)
     done = CliRunner().invoke(main, ["waiting", "--env", "staging", "--limit", "2"])
     assert done.exit_code == 0, done.output
-    assert [line.split()[:3] for line in done.output.splitlines()[2:]] == [[NAME, "2", "merged"], [NAME, "3", "merged"]]
+    assert [line.split()[:3] for line in done.stdout.splitlines()[2:]] == [[NAME, "2", "merged"], [NAME, "3", "merged"]]
+    assert done.stderr == "There are more than these 2: --limit takes up to 1,000.\n"
     answer = json.loads(CliRunner().invoke(main, ["waiting", "--json"]).output)
     assert [one["number"] for one in answer["data"]] == [2, 4, 1, 6]
     assert CliRunner().invoke(main, ["waiting", "--limit", "0"]).exit_code == 2
