@@ -95,7 +95,7 @@ class _Ingest:
         """Whether the repository had no commits with parents before this run."""
         self.done = 0
         self.brought: set[Sha] | None = set()
-        """The new commits of which nobody was told yet; `None`: more than are remembered, or some that an ingest left which died."""
+        """The commits read, also those that an ingest which died had left: who named one is not told yet. `None`: more than are remembered."""
 
     def run(self) -> Generator[None, None, Ingested]:
         names = None if self.fetched.full else [wish.ref for wish in self.fetched.wishes]
@@ -166,6 +166,10 @@ class _Ingest:
 
     def _slice(self, entries: Sequence[git.LogEntry], fresh: set[bytes]) -> Iterator[None]:
         """One transaction; a commit that brings very many new paths has them numbered before it."""
+        if self.brought is not None:
+            self.brought.update(entry.sha for entry in entries)
+            if len(self.brought) > REMEMBERED_COMMITS:
+                self.brought = None
         paths = sorted(fresh)
         while len(paths) > self.store.slice_rows:
             self.store.write(partial(self._number, paths=paths[:self.store.slice_rows]), urgent=False)
@@ -198,8 +202,6 @@ class _Ingest:
             shas = [entry.sha for entry in entries]
             known = dict(writer.fetch_in("known_commit_shas", _pair, shas, repository_id=self.id))
         new = [entry for entry in entries if self._improves(entry.sha, known.get(entry.sha, -1))]
-        if len(new) < len(entries):
-            self.brought = None
         if not new:
             return 0
         grown = not {SHALLOW, LISTED}.isdisjoint(known.values())
@@ -210,10 +212,6 @@ class _Ingest:
         # Under the lock, and better than what is there: only a listed one may be as complete as the row that it replaces.
         writer.write_many("git_commit", rows, on_conflict="newer" if self.fetched.spooled is None else "replace")
         affected.mark(writer, self.id)
-        shas = [entry.sha for entry in new]
-        mark_namers(writer, self.id, shas)
-        if self.brought is not None:
-            self.brought = {*self.brought, *shas} if len(self.brought) < REMEMBERED_COMMITS else None
         return len(new)
 
     def _improves(self, sha: Sha, known: int) -> bool:
@@ -268,8 +266,7 @@ class _Ingest:
         self._tell_namers(writer)
 
     def _tell_namers(self, writer: Writer) -> None:
-        """Mark what named the new commits once more, before refs hide that they are: another worker may have read before a slice and
-        written after it."""
+        """Mark what named the commits, before refs hide that they came; a worker that read before they did writes nothing more."""
         if self.brought != set():
             mark_namers(writer, self.id, self.brought)
             outdate_pending(writer)
