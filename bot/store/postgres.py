@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 10
 BULK_PATIENCE = 30.0
+LONGEST_READ = ANSWER * 10
 _LOOK = 0.2
 """Seconds until somebody who waits for an answer looks whether there will be one."""
 LAST_WORDS = 5.0
@@ -113,8 +114,9 @@ class PostgresStore:
         return result
 
     async def read_async(self, work: Callable[[Reader], T]) -> T:
-        """`read` in a thread, however long it takes: given up only when the server says nothing."""
-        return await self._in_thread(lambda: self.read(work), self._is_silent)
+        """`read` in a thread; given up when the server says nothing, or after a time in which nobody waits any more."""
+        until = time.monotonic() + LONGEST_READ
+        return await self._in_thread(lambda: self.read(work), lambda: self._is_silent() or time.monotonic() >= until)
 
     async def write_async(self, work: Callable[[Writer], T], *, urgent: bool = True) -> T:
         """`write` in a thread; an urgent one is answered in time, even if its outcome is not known."""

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.store import Reader, StoreUnavailableError
+from bot.store import Reader, StoreUnavailableError, postgres
 from bot.store.named import parse_query
 from bot.store.postgres import PostgresStore
 from bot.store.postgres_connection import lively
@@ -77,12 +77,15 @@ async def test_every_door_answers_in_time_and_all_is_well_after(own_cluster: Clu
 
 
 @postgres_only
-async def test_a_read_that_the_server_works_on_is_not_cut(store_url: str, engine: str) -> None:
+async def test_a_read_that_the_server_works_on_is_not_cut(store_url: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     nap = parse_query("nap", f"-- Slow.\nSELECT 'slept' FROM pg_sleep({ANSWER + 1.5})", "postgres")
     patient = PostgresStore(store_url, queries={"nap": nap})
     try:
         assert await patient.read_async(lambda reader: reader.fetch("nap", str)) == ["slept"]
-        assert patient.healthy()
+        monkeypatch.setattr(postgres, "LONGEST_READ", 0.5)
+        with pytest.raises(StoreUnavailableError):
+            await patient.read_async(lambda reader: reader.fetch("nap", str))
+        assert patient.healthy(), "nobody waits for the answer any more, and that is no fault of the server"
     finally:
         await asyncio.to_thread(patient.close)
 
