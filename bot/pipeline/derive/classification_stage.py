@@ -18,7 +18,6 @@ from bot.dora.reverts import Original
 from bot.dora.rules import CompiledRules, speaks
 from bot.dora.series_past import CarriedRow, Recall
 from bot.facts import marks
-from bot.facts.marks import series_key
 from bot.facts.overrides import load_series_overrides
 from bot.facts.pull_requests import load_pull_requests
 from bot.pipeline.derive.changes_stage import SeriesFacts, load_series
@@ -75,7 +74,7 @@ def derive_series_classification(
             [row for one in found for row in _remediations(one)],
         ),
         # The settled ones looked up nothing: no rule saw anything in them.
-        *difference(LINK_READ, reader.fetch("classification_reads", _row, reader=series_key(series)), reads),
+        *difference(LINK_READ, reader.fetch("classification_reads", _row, reader=marks.series_key(series)), reads),
     ]
 
 
@@ -112,7 +111,7 @@ def recall_of(reader: Reader, facts: SeriesFacts) -> Recall:
 
 def _reads(series: Series, asked: Iterable[StoredOrigins]) -> list[Row]:
     return [
-        (marks.CLASSIFICATION, series_key(series), origins.repository_id, about)
+        (marks.CLASSIFICATION, marks.series_key(series), origins.repository_id, about)
         for origins in asked
         if origins.repository_id
         for about in sorted(origins.asked)

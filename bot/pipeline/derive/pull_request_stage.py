@@ -80,7 +80,7 @@ def derive_pull_request(reader: Reader, sources: Sources, repository_id: int, nu
         classification_of=carrying,
         repository_id=repository_id,
         introduced_changed=bool(introduced_edits or rebased_edits or landing_edits),
-        others=tuple(_built_upon(reader, repository_id, history, pull_request)) if landing_edits else (),
+        others=tuple(sorted(_built_upon(reader, repository_id, history, pull_request))) if landing_edits else (),
         answers=frozenset(answers),
         head_ref=_missing_head(repository, pull_request, found),
         number=number,
@@ -101,7 +101,7 @@ def record_derived(writer: Writer, derived: Derived, *, now: Instant) -> None:
         writer.allocate(f"introduced:{derived.repository_id}", 1)
         outdate_pending(writer)
     mark_readers(writer, derived.repository_id, derived.answers)
-    for number in sorted(set(derived.others)):
+    for number in derived.others:
         mark_pull_request(writer, repository_id=derived.repository_id, number=number)
     if derived.head_ref is not None:
         want_fetch(writer, repository_id=derived.repository_id, ref=derived.head_ref, now=now)
